@@ -1,0 +1,1 @@
+"""Other clients, one per module: MODULE LIST DIRECTORY JOBS; each checks what it fetched, or fails."""

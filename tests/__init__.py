@@ -1,0 +1,1 @@
+"""Tests of twisted_pulp and the servers they run against."""

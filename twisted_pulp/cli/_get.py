@@ -1,0 +1,169 @@
+"""`pulpdownloader get`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from typing import Any
+
+import click
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.cli._log import begin_logging
+from twisted_pulp.cli._options import GetOptions
+from twisted_pulp.cli._plain import Plain
+from twisted_pulp.cli._signals import Signals
+from twisted_pulp.cli._streams import Stream
+from twisted_pulp.cli._wishes import Wishes
+from twisted_pulp.cli._words import summary, was_cancelled
+from twisted_pulp.clock import use_monotonic_clock
+from twisted_pulp.context import Context
+from twisted_pulp.download import DownloadReport, Totals
+from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.lists import Inputs, Refused, ReportFile
+from twisted_pulp.transfer import Hooks
+
+__all__ = ["Get", "get"]
+
+#: Seconds after Ctrl-C in which everything must have ended; what is on disk can be resumed whenever the process ends.
+_PATIENCE = 0.9
+
+
+def get(options: GetOptions) -> int:
+    """
+    Do what *options* ask for, and return the exit status.
+
+    :raises click.UsageError: when it cannot be done as asked.
+    """
+    try:
+        wishes = Wishes.of(options)
+        report = None if options.report is None else ReportFile(options.report)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    except OSError as error:
+        raise click.UsageError(f"{options.report}: {error.strerror}") from error
+    from twisted.internet import reactor
+
+    use_monotonic_clock(reactor)
+    run = Get(reactor, options, wishes, report, Stream.out(), Stream.err())
+    gc.freeze()
+    gc.enable()
+    reactor.callWhenRunning(run.start)
+    reactor.run()
+    return run.status()
+
+
+@define(eq=False)
+class Get:
+    """One run of the command, from the first download to the last word."""
+
+    _log = Logger()
+
+    _reactor: Any
+    _options: GetOptions
+    _wishes: Wishes
+    _report: ReportFile | None
+    _out: Stream
+    _err: Stream
+    _inputs: Inputs = field(init=False)
+    _view: Any = field(init=False)
+    _signals: Signals = field(init=False)
+    _running: Deferred[None] = field(init=False)
+    _totals: Totals = field(init=False, factory=Totals)
+    _began: float = field(init=False, factory=time.monotonic)
+
+    def __attrs_post_init__(self) -> None:
+        wishes, reactor = self._wishes, self._reactor
+        self._inputs = Inputs(reactor, wishes.downloads, self._options.lists, wishes.remote, self._refused)
+        self._view = self._chosen_view()
+        self._signals = Signals(reactor, self._interrupt, self._view.at_once)
+
+    def _chosen_view(self) -> Any:
+        if self._options.quiet or not self._out.terminal:
+            return Plain(self._reactor, self._out, self._err, self._options.quiet)
+        from twisted_pulp.cli._progress import Progress
+        from twisted_pulp.cli._terminal import Terminal
+
+        return Terminal(self._reactor, self._out, self._err, Progress(self._inputs.expected() or (None, None)))
+
+    def start(self) -> None:
+        """Begin; the reactor runs."""
+        self._signals.install()
+        begin_logging(self._view.complain)
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._broke).addBoth(self._end)
+
+    async def _run(self) -> None:
+        options, wishes, jobs = self._options, self._wishes, self._options.jobs
+        context = Context(self._reactor, connections=jobs, per_host=jobs)
+        self._view.start()
+        try:
+            hooks = Hooks(**self._view.hooks())
+            downloader = context.downloader(wishes.remote, hooks=hooks, directory=wishes.directory, force=options.force)
+            files = self._view.watched(self._inputs.read(downloader))
+            await downloader.download_each(files, self._finished, jobs, fail_fast=options.fail_fast)
+        finally:
+            await context.close()
+            self._view.stop()
+
+    def _finished(self, report: DownloadReport) -> None:
+        if self._report is not None:
+            self._report.add(report)
+        if was_cancelled(report):
+            return
+        self._totals.add(report)
+        self._view.finished(report)
+
+    def _refused(self, refused: Refused) -> None:
+        self._totals.failed += 1
+        if self._report is not None:
+            self._report.add_refused(refused)
+        self._view.refused(refused)
+        if self._options.fail_fast:
+            self._reactor.callLater(0, self._running.cancel)
+
+    def _interrupt(self, number: int) -> None:
+        # Of what is already written nothing is lost when this ends in the middle.
+        self._reactor.callLater(_PATIENCE, self._impatient)
+        self._running.cancel()
+
+    def _impatient(self) -> None:
+        self._view.stop()
+        self._last_words()
+        os._exit(self.status())
+
+    def _broke(self, failure: Failure) -> None:
+        """Take what ended everything: a signal, the first failure with --fail-fast, or a defect."""
+        if failure.check(CancelledError, PulpError) is None or not (self._totals.failed or self._signals.received):
+            self._totals.failed += 1
+            self._log.failure("the downloads ended with an error", failure=failure)
+
+    def _end(self, _: object) -> None:
+        self._view.stop()
+        self._last_words()
+        self._reactor.stop()
+
+    def _last_words(self) -> None:
+        totals, view = self._totals, self._view
+        if self._report is not None:
+            self._report.close()
+            if self._report.error is not None:
+                view.complain(f"failed: {self._options.report}: {self._report.error.strerror}")
+        line = summary(totals, time.monotonic() - self._began)
+        if self._signals.received is not None:
+            view.complain(f"interrupted after {line}; the same command goes on from here")
+        elif totals.failed:
+            view.complain(line)
+        elif not self._options.quiet:
+            view.say(line)
+        self._out.flush()
+
+    def status(self) -> int:
+        """Return the exit status."""
+        if self._signals.status is not None:
+            return self._signals.status
+        return 1 if self._totals.failed or (self._report is not None and self._report.error is not None) else 0

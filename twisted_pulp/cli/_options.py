@@ -1,0 +1,105 @@
+"""What `pulpdownloader get` was asked for, as values; nothing here is imported from where starting takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["GetOptions", "digest_of", "header_of", "timeout_of"]
+
+TIMEOUTS = ("connect", "dns", "tcp", "tls", "headers", "idle", "low-speed", "low-speed-time", "total", "hook")
+
+
+class GetOptions(NamedTuple):
+    """
+    The options of `pulpdownloader get`.
+
+    :ivar output: the path of the one file, or None: into `directory`.
+    :ivar retries: None is the default of `Retry`.
+    :ivar timeouts: field of `Timeouts` -> seconds, None for no limit.
+    """
+
+    urls: tuple[str, ...]
+    directory: str = "."
+    output: str | None = None
+    lists: tuple[str, ...] = ()
+    jobs: int = 8
+    digests: dict[str, str] = {}  # noqa: RUF012 -- never changed
+    size: int | None = None
+    retries: int | None = None
+    timeouts: dict[str, float | None] = {}  # noqa: RUF012 -- never changed
+    headers: dict[str, str] = {}  # noqa: RUF012 -- never changed
+    ca_cert: str | None = None
+    report: str | None = None
+    quiet: bool = False
+    fail_fast: bool = False
+    force: bool = False
+
+    def contradiction(self) -> str | None:
+        """Say which options do not go together; None when all do."""
+        one = len(self.urls) == 1 and not self.lists
+        if not self.urls and not self.lists:
+            return "give a URL, or a list with -i"
+        if self.output is not None and not one:
+            return "-o is for one URL; give a directory with -d"
+        if self.output is not None and self.directory != ".":
+            return "give either -d or -o"
+        if self.output in ("", "-"):
+            return "-o needs the name of a file"
+        if (self.digests or self.size is not None) and not one:
+            return "--digest and --size are for one URL; a list has them for each file"
+        if sum(name == "-" for name in self.lists) > 1:
+            return "standard input can be read once"
+        return None
+
+
+def digest_of(text: str) -> tuple[str, str]:
+    """
+    Return the algorithm and the value in ALG:HEX.
+
+    :raises ValueError: when *text* is not of that form.
+    """
+    algorithm, colon, value = text.partition(":")
+    if not colon or not algorithm or not value:
+        raise ValueError(f"{text!r} is not ALG:HEX, such as sha256:9f86d0...")
+    return algorithm.lower(), value
+
+
+def header_of(text: str) -> tuple[str, str]:
+    """
+    Return the name and the value in NAME:VALUE.
+
+    :raises ValueError: when *text* is not of that form; its value may be a secret, and is not shown.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or not name:
+        raise ValueError("a header is NAME:VALUE")
+    return name, value.strip(" \t")
+
+
+def timeout_of(text: str) -> tuple[str, float | None]:
+    """
+    Return the field of `Timeouts` and its value in NAME=SECONDS; the name is `idle` when there is none.
+
+    :raises ValueError: when *text* is not of that form.
+    """
+    name, equals, value = text.rpartition("=")
+    name = name if equals else "idle"
+    if name not in TIMEOUTS:
+        raise ValueError(f"{name!r} is no timeout; there are {', '.join(TIMEOUTS)}")
+    if value == "none":
+        return name.replace("-", "_"), None
+    try:
+        return name.replace("-", "_"), float(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is neither a number nor none") from None
+
+
+def unique(pairs: Iterable[tuple[str, object]]) -> str | None:
+    """Return a name that *pairs* have twice, case aside; None when there is none."""
+    seen = set()
+    for name, _ in pairs:
+        if name.lower() in seen:
+            return name
+        seen.add(name.lower())
+    return None

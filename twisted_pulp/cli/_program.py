@@ -1,0 +1,115 @@
+"""The command's arguments; `--help` needs nothing else, and imports nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from twisted_pulp.cli._options import GetOptions, digest_of, header_of, timeout_of, unique
+
+__all__ = ["program", "run_program"]
+
+T = TypeVar("T")
+
+
+def run_program(arguments: list[str] | None = None) -> int:
+    """Run the command with *arguments*, by default the process's, and return its exit status."""
+    from twisted_pulp.cli._streams import keep_standard_descriptors
+
+    keep_standard_descriptors()
+    try:
+        return int(program.main(arguments, prog_name="pulpdownloader", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # Whoever wanted the help has read enough; nor shall the interpreter complain when it ends.
+        from twisted_pulp.cli._streams import silence
+
+        silence(sys.stdout)
+        return 0
+
+
+def _pairs(read: Callable[[str], tuple[str, T]]) -> Callable[[Any, Any, tuple[str, ...]], dict[str, T]]:
+    def converted(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, T]:
+        try:
+            pairs = [read(value) for value in values]
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        twice = unique(pairs)
+        if twice is not None:
+            raise click.BadParameter(f"{twice} is given twice")
+        return dict(pairs)
+
+    return converted
+
+
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            number = version("twisted_pulp")
+        except PackageNotFoundError:
+            number = "of a tree that is not installed"
+        click.echo(f"pulpdownloader {number}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
+def program() -> None:
+    """Download files: verified, resumed, tried again, many at once."""
+
+
+@program.command(epilog="Exits 0 when all files are there, 1 when some are not, 2 when the command makes no sense.")
+@click.argument("urls", nargs=-1, metavar="[URL]...")
+@click.option("-d", "--directory", default=".", metavar="DIR", help="Where files go.  [default: here]")
+@click.option("-o", "--output", metavar="FILE", help="What the file is called, where there is one URL.")
+@click.option(
+    "-i", "--input", "lists", multiple=True, metavar="LIST", help="A list of files: a path, a URL, or - for stdin."
+)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 1000), default=8, metavar="N", help="Downloads at once.  [default: 8]"
+)
+@click.option(
+    "--digest", "digests", multiple=True, metavar="ALG:HEX", callback=_pairs(digest_of), help="What the file must have."
+)
+@click.option("--size", type=click.IntRange(0), metavar="N", help="Bytes the file must have.")
+@click.option("--retries", type=click.IntRange(0, 1000), metavar="N", help="Tries after the first.  [default: 3]")
+@click.option(
+    "--timeout",
+    "timeouts",
+    multiple=True,
+    metavar="[NAME=]SECONDS",
+    callback=_pairs(timeout_of),
+    help="How long silence may last, or none. NAME: connect, headers, idle (if left out), total, low-speed ...",
+)
+@click.option(
+    "--header", "headers", multiple=True, metavar="K:V", callback=_pairs(header_of), help="Sent with each request."
+)
+@click.option("--ca-cert", metavar="FILE", help="Certificate authorities to trust too (PEM).")
+@click.option("--report", metavar="FILE", help="Write what became of each file there, as JSON lines.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first file that fails.")
+@click.option("--force", is_flag=True, help="Fetch files that are there already, too.")
+def get(**given: Any) -> int:
+    """
+    Download each URL, and each file of each LIST.
+
+    A LIST has JSON lines with url, path, size and digests; or URLs; or is a PULP_MANIFEST.
+    """
+    options = GetOptions(**given)
+    contradiction = options.contradiction()
+    if contradiction is not None:
+        raise click.UsageError(contradiction)
+    from twisted_pulp.cli._get import get as run
+
+    return run(options)

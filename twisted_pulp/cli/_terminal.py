@@ -1,0 +1,160 @@
+"""The moving picture on a terminal: all files, those on their way, speed and time left."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from attrs import define, field
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from twisted.internet.task import LoopingCall
+
+from twisted_pulp.cli._progress import Progress, Row
+from twisted_pulp.cli._streams import Stream, printable
+from twisted_pulp.cli._words import amount, duration, failure
+from twisted_pulp.download import DownloadReport
+from twisted_pulp.lists import Refused
+
+__all__ = ["Terminal"]
+
+_INTERVAL = 0.125  # seconds between two pictures
+#: Seconds before a file is shown: thousands of small ones would only flicker.
+_SHOWN_AFTER = 0.3
+
+
+@define(eq=False)
+class Terminal:
+    """
+    Shows how far everything is, a few times a second and from the reactor: no thread draws.
+
+    :ivar progress: what is shown.
+    """
+
+    _reactor: Any
+    _out: Stream
+    _err: Stream
+    progress: Progress
+    _console: Console = field(init=False)
+    _live: Live = field(init=False)
+    _loop: LoopingCall = field(init=False)
+    _started: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        self._console = Console(file=self._out.file, highlight=False, markup=False, emoji=False)
+        self._live = Live(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._loop = LoopingCall(self._draw)
+        self._loop.clock = self._reactor
+
+    def hooks(self) -> dict[str, Any]:
+        """Return the arguments of `Hooks` that it needs."""
+        return {"headers": self.progress.headers, "progress": self.progress.progress}
+
+    def watched(self, downloads: Any) -> Any:
+        """Return *downloads*, which are counted when they are taken."""
+        return self.progress.watched(downloads)
+
+    def start(self) -> None:
+        """Begin to show."""
+        self._started = self._reactor.seconds()
+        self._write(self._live.start)
+        self._loop.start(_INTERVAL, now=False)
+
+    def stop(self) -> None:
+        """Take the picture away."""
+        if self._loop.running:
+            self._loop.stop()
+            self._write(self._live.stop)
+        self._out.flush()
+
+    def finished(self, report: DownloadReport) -> None:
+        """Count a file that ended, and say why if it failed; a name for each that did not would only scroll by."""
+        self.progress.finished(report)
+        if report.error is not None:
+            self.complain(failure(report))
+
+    def refused(self, refused: Refused) -> None:
+        """Say what is wrong with a line of a list."""
+        self.complain(f"failed: {refused.place}: {refused.reason}")
+
+    def say(self, text: str) -> None:
+        """Write a line above the picture."""
+        self._write(lambda: self._console.print(Text(printable(text)), soft_wrap=True))
+
+    def complain(self, text: str) -> None:
+        """Write a line to standard error: above the picture when that is the terminal too."""
+        if self._err.terminal:
+            self._write(lambda: self._console.print(Text(printable(text), style="red"), soft_wrap=True))
+        else:
+            self._err.line(text)
+            self._err.flush()
+
+    def at_once(self) -> None:
+        """Show the cursor again, from wherever the process is."""
+        if self._live.is_started:
+            os.write(1, b"\x1b[?25h\n")
+
+    def _write(self, write: Any) -> None:
+        if self._out.file is None:
+            return
+        try:
+            write()
+        except (OSError, ValueError):
+            # The terminal has gone; the downloads go on.
+            self._out.give_up()
+
+    def _draw(self) -> None:
+        if self._out.file is None:
+            self._loop.stop()
+            return
+        now = self._reactor.seconds()
+        self._write(lambda: self._live.update(self.picture(now), refresh=True))
+
+    def picture(self, now: float) -> Table:
+        """Return what is to be seen at *now*, seconds on the reactor's clock."""
+        progress = self.progress
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
+        table.add_column(ratio=4, min_width=8)
+        for _ in range(3):
+            table.add_column(justify="right", no_wrap=True)
+        speed = progress.speed(now)
+        left = progress.left(speed, now - self._started)
+        total, fraction = progress.expected(), progress.fraction()
+        table.add_row(
+            Text(self._count(), style="bold"),
+            ProgressBar(total=None if fraction is None else 1.0, completed=fraction or 0.0, pulse=fraction is None),
+            self._bytes(progress.done(), total),
+            f"{amount(speed)}/s",
+            "-:--" if left is None else duration(left),
+        )
+        rows = self._rows(now)
+        room = max(1, self._console.size.height - 3)
+        for row in rows[:room]:
+            bar = ProgressBar(total=row.total, completed=row.received, pulse=row.total is None)
+            table.add_row(Text("  " + printable(row.name)), bar, self._bytes(row.received, row.total), "", "")
+        if len(rows) > room:
+            table.add_row(Text(f"  and {len(rows) - room} more"), "", "", "", "")
+        return table
+
+    def _count(self) -> str:
+        files = self.progress.files
+        return f"{self.progress.ended}/{files} files" if files is not None else f"{self.progress.ended} files"
+
+    @staticmethod
+    def _bytes(received: int, total: int | None) -> str:
+        return amount(received) if total is None else f"{amount(received)} of {amount(total)}"
+
+    def _rows(self, now: float) -> list[Row]:
+        shown = []
+        for row in self.progress.active.values():
+            if row.since is None:
+                row.since = now
+            elif now - row.since >= _SHOWN_AFTER:
+                shown.append(row)
+        return shown

@@ -1,0 +1,212 @@
+"""Many at once, and no more: workers that pull from an iterable."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from twisted_pulp.errors import SettingsError
+
+__all__ = ["Crowd", "Results"]
+
+I = TypeVar("I")  # noqa: E741 -- an item
+R = TypeVar("R")
+# Items that need no waiting are done in one turn of the reactor, up to this many.
+_TURN = 64
+
+
+class Crowd(Generic[I, R]):
+    """
+    Start something for each item, so many at once, and hand on what comes of it.
+
+    :param clock: the reactor.
+    :param start: item -> Deferred of a result, which never fails and can be cancelled.
+    :param items: pulled one at a time, when a worker is free.
+    :param give: called with each result; a Deferred it returns is waited for. What it raises ends everything.
+    :param concurrency: workers.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        start: Callable[[I], Deferred[R]],
+        items: Iterable[I] | AsyncIterable[I],
+        give: Callable[[R], object],
+        concurrency: int,
+    ) -> None:
+        if type(concurrency) is not int or concurrency < 1:
+            raise SettingsError("concurrency", concurrency, "a whole number from 1")
+        self._clock, self._start, self._give, self._concurrency = clock, start, give, concurrency
+        self._later: AsyncIterator[I] | None = None
+        self._items: Iterator[I] = iter(())
+        if isinstance(items, AsyncIterable):
+            self._later = aiter(items)
+        else:
+            self._items = iter(items)
+        self._pulling = DeferredLock()
+        self._waits: dict[Deferred[Any], None] = {}
+        self._stopped = False
+        self._error: Failure | None = None
+        self._working = 0
+        self._ended: Deferred[None] | None = None
+
+    def run(self) -> Deferred[None]:
+        """
+        Begin.
+
+        :returns: a Deferred that fires when all is done, or fails with the first error of the iterable or of *give*,
+            when everything else has ended; to cancel it ends everything.
+        """
+        return Deferred.fromCoroutine(self._run())
+
+    async def _run(self) -> None:
+        self._working = self._concurrency
+        for _ in range(self._concurrency):
+            Deferred.fromCoroutine(self._work()).addErrback(self._failed).addBoth(self._left)
+        cancelled = False
+        while self._working:
+            self._ended = Deferred()
+            try:
+                await self._ended
+            except CancelledError:
+                cancelled = True
+                self.stop()
+        if self._later is not None and hasattr(self._later, "aclose"):
+            await self._later.aclose()
+        if self._error is not None:
+            self._error.raiseException()
+        if cancelled:
+            raise CancelledError
+
+    def stop(self) -> None:
+        """Pull no more, and cancel what is going on."""
+        self._stopped = True
+        for d in list(self._waits):
+            d.cancel()
+
+    def _failed(self, why: Failure) -> None:
+        if self._error is None and not (self._stopped and why.check(CancelledError)):
+            self._error = why
+        self.stop()
+
+    def _left(self, _: object) -> None:
+        self._working -= 1
+        if not self._working and self._ended is not None and not self._ended.called:
+            self._ended.callback(None)
+
+    async def _waited(self, d: Deferred[Any]) -> Any:
+        self._waits[d] = None
+        try:
+            return await d
+        finally:
+            self._waits.pop(d, None)
+
+    async def _work(self) -> None:
+        turn = 0
+        while not self._stopped:
+            try:
+                item = next(self._items) if self._later is None else await self._pulled(self._later)
+            except (StopIteration, StopAsyncIteration):
+                return
+            d = self._start(item)
+            if d.called:
+                turn += 1
+            result = await self._waited(d)
+            given = self._give(result)
+            if isinstance(given, Deferred) or hasattr(given, "__await__"):
+                await self._waited(given if isinstance(given, Deferred) else Deferred.fromCoroutine(given))  # type: ignore[arg-type]
+                turn = 0
+            if turn >= _TURN and not self._stopped:
+                turn = 0
+                await self._waited(deferLater(self._clock, 0))
+
+    async def _pulled(self, items: AsyncIterator[I]) -> I:
+        async with self._pulling:
+            if self._stopped:
+                raise StopAsyncIteration
+            return await self._waited(Deferred.fromCoroutine(_next(items)))  # type: ignore[no-any-return]
+
+
+async def _next(items: AsyncIterator[I]) -> I:
+    return await anext(items)
+
+
+class _Queue(Generic[R]):
+    """Results that wait to be taken. Knows nothing of who takes them, so that leaving is noticed at once."""
+
+    def __init__(self) -> None:
+        self.results: deque[tuple[R, Deferred[None]]] = deque()
+        self.waiting: Deferred[None] | None = None
+        self.over = False
+        self.error: Failure | None = None
+
+    def give(self, result: R) -> Deferred[None]:
+        taken: Deferred[None] = Deferred()
+        self.results.append((result, taken))
+        self.wake()
+        return taken
+
+    def wake(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and not waiting.called:
+            waiting.callback(None)
+
+    def end(self, result: Any) -> None:
+        self.over = True
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self.error = result
+        self.wake()
+
+
+class Results(AsyncIterator[R]):
+    """
+    The results of a crowd, as they come.
+
+    Leaving the loop, by break or by an exception, cancels what is going on: the iterator is dropped, and says so.
+
+    :param begin: (give) -> the crowd; called when the first result is asked for.
+    """
+
+    def __init__(self, begin: Callable[[Callable[[R], Deferred[None]]], Crowd[Any, Any]]) -> None:
+        self._begin = begin
+        self._queue: _Queue[R] = _Queue()
+        self._running: Deferred[None] | None = None
+
+    def __aiter__(self) -> Results[R]:
+        return self
+
+    async def __anext__(self) -> R:
+        queue = self._queue
+        if self._running is None:
+            self._running = self._begin(queue.give).run()
+            self._running.addBoth(queue.end)
+        while not queue.results:
+            if queue.over:
+                error, queue.error = queue.error, None
+                if error is not None:
+                    error.raiseException()
+                raise StopAsyncIteration
+            queue.waiting = Deferred()
+            await queue.waiting
+        result, taken = queue.results.popleft()
+        if not taken.called:
+            taken.callback(None)
+        return result
+
+    async def aclose(self) -> None:
+        """End everything, and wait until it has ended."""
+        if self._running is not None and not self._queue.over:
+            self._running.cancel()
+            while not self._queue.over:
+                self._queue.waiting = Deferred()
+                await self._queue.waiting
+
+    def __del__(self) -> None:
+        if self._running is not None and not self._queue.over:
+            self._running.cancel()

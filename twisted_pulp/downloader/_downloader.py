@@ -1,0 +1,248 @@
+"""Many downloads, as one Remote wants them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+from zope.interface import implementer
+
+from twisted_pulp.downloader._crowd import Crowd, Results
+from twisted_pulp.downloader._groups import grouped
+from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Totals
+from twisted_pulp.errors import Cancelled, PathError, PulpError
+from twisted_pulp.http import basic, fields_of, refuse
+from twisted_pulp.interfaces import IDownloader
+from twisted_pulp.settings import Remote
+from twisted_pulp.transfer import FileTarget, Hooks, Place, Transfer, Tree, WriterTarget
+from twisted_pulp.transfer._proof import algorithms_of
+
+__all__ = ["Downloader"]
+
+
+@implementer(IDownloader)
+class Downloader:
+    """
+    Download files as one Remote wants them. `Context.downloader` makes it.
+
+    :ivar remote: the settings.
+    :ivar agent: makes the requests of downloads; may be replaced.
+    """
+
+    def __init__(
+        self, context: Any, remote: Remote, *, hooks: Hooks = Hooks(), directory: str | None = None, force: bool = False
+    ) -> None:
+        """
+        :param context: what all downloads share.
+        :param hooks: called as downloads go on.
+        :param directory: paths are relative to it, and nothing is written outside; default None: paths are trusted.
+        :param force: whether files that are present are fetched again; default false.
+        """
+        self.context, self.remote = context, remote
+        self._hooks, self._force = hooks, force
+        self._tree = None if directory is None else Tree(os.path.abspath(directory))
+        self._private: str | None = None
+        self._made = 0
+        self._running: dict[Deferred[DownloadReport], Deferred[None]] = {}
+        self._http: Any = None
+        self._agent: IAgent | None = None
+        self._closed = False
+
+    # the library below
+    @property
+    def agent(self) -> IAgent:
+        """What makes the requests of this Remote."""
+        return self._agent if self._agent is not None else self.context.agent(self.remote)  # type: ignore[no-any-return]
+
+    @agent.setter
+    def agent(self, agent: IAgent) -> None:
+        self._agent = agent
+
+    @property
+    def pool(self) -> Any:
+        """The pool of connections that everything shares."""
+        return self.context.pool
+
+    @property
+    def http(self) -> Any:
+        """A treq HTTPClient for metadata and JSON: the same connections and credentials; bodies are decoded, with a cap."""
+        if self._http is None:
+            from treq.client import HTTPClient
+
+            self._http = HTTPClient(self.context.metadata_agent(self.remote))
+        return self._http
+
+    # one
+    def download(self, download: Download | str, **fields: Any) -> Deferred[DownloadReport]:
+        """Download one file; see `IDownloader.download`."""
+        if not isinstance(download, Download):
+            download = Download(download, **fields)
+        return self._start(download).addCallback(_unwrapped)
+
+    def _start(self, download: Download) -> Deferred[DownloadReport]:
+        """Return a Deferred of a report, which may be of a failure; it never fails."""
+        if self._closed:
+            return _failed(download, Cancelled(download.url, "the downloader is closed"))
+        try:
+            target, path = self._target(download)
+        except PulpError as error:
+            return _failed(download, error)
+        d = Transfer(self._shared(), self.remote, download, target, self._hooks, self._force).start()
+        if d.called:
+            self.context.paths.discard(path)
+            return d
+        self._running[d] = ended = Deferred()
+
+        def over(report: DownloadReport) -> DownloadReport:
+            del self._running[d]
+            self.context.paths.discard(path)
+            ended.callback(None)
+            return report
+
+        return d.addCallback(over)
+
+    def _shared(self) -> Any:
+        return self.context if self._agent is None else _Replaced(self.context, self.remote, self._agent)
+
+    def _target(self, download: Download) -> tuple[Any, str | None]:
+        algorithms = algorithms_of(download)
+        if download.writer is not None:
+            return WriterTarget(download.writer, algorithms), None
+        threads = self.context.threads
+        small = {"small": -1} if self._hooks.validators else {}
+        if download.path is None:
+            if self._private is None:
+                self._private = tempfile.mkdtemp(prefix="pulp-")
+            self._made += 1
+            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, kept=False, **small), None
+        place = Place.at(download.path) if self._tree is None else self._tree.place(download.path)
+        if place.path in self.context.paths:
+            place.release()
+            raise PathError(download.url, f"two downloads want {place.path}")
+        self.context.paths.add(place.path)
+        return FileTarget(place, threads, algorithms, **small), place.path
+
+    def head(self, download: Download | str) -> Deferred[DownloadReport]:
+        """Ask for the headers only; see `IDownloader.head`."""
+        if not isinstance(download, Download):
+            download = Download(download)
+        return Deferred.fromCoroutine(self._head(download))
+
+    async def _head(self, download: Download) -> DownloadReport:
+        context, error = self.context, None
+        report = DownloadReport(url=download.url, started=context.now(), attachment=download.attachment, download=download)
+        for source in download.sources:
+            headers = dict(download.headers)
+            if source.userinfo is not None:
+                headers["Authorization"] = basic(*source.userinfo)
+            given = Headers({name.encode("ascii"): [value.encode("latin-1")] for name, value in headers.items()})
+            agent = self.agent if source.remote is None else context.agent(source.remote)
+            started, status, error = context.now(), None, None
+            try:
+                response = await agent.request(b"HEAD", source.url.encode("ascii"), given if headers else None)
+                refuse(response)
+                status = response.code
+                report.source, report.status, report.headers = source, response.code, fields_of(response)
+                report.final_url = response.request.absoluteURI.decode("latin-1")
+                length = report.headers.get("content-length", "")
+                report.size = int(length) if length.isdigit() else None
+            except PulpError as failure:
+                error = failure
+            report.attempts += (Attempt(source, started, status, 0, error),)
+            if error is None or isinstance(error, Cancelled):
+                break
+        report.error, report.finished = error, context.now()
+        return _unwrapped(report)
+
+    # many
+    def download_each(
+        self,
+        downloads: Iterable[Download] | AsyncIterable[Download],
+        callback: Callable[[DownloadReport], object],
+        concurrency: int = 8,
+        *,
+        fail_fast: bool = False,
+    ) -> Deferred[Totals]:
+        """Download many files, and call *callback* with each report; see `IDownloader.download_each`."""
+        totals = Totals()
+
+        def give(report: DownloadReport) -> object:
+            totals.add(report)
+            given = callback(report)
+            if fail_fast and report.error is not None:
+                raise report.error
+            return given
+
+        crowd = Crowd(self.context.reactor, self._start, downloads, give, concurrency)
+        return crowd.run().addCallback(lambda _: totals)
+
+    def download_all(
+        self, downloads: Iterable[Download] | AsyncIterable[Download], concurrency: int = 8, *, fail_fast: bool = False
+    ) -> AsyncIterator[DownloadReport]:
+        """Download many files, and give each report; see `IDownloader.download_all`."""
+
+        def begin(give: Callable[[DownloadReport], Deferred[None]]) -> Crowd[Download, DownloadReport]:
+            def checked(report: DownloadReport) -> Deferred[None]:
+                if fail_fast and report.error is not None:
+                    raise report.error
+                return give(report)
+
+            return Crowd(self.context.reactor, self._start, downloads, checked, concurrency)
+
+        return Results(begin)
+
+    def download_groups(self, groups: Iterable[Group], concurrency: int = 8) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
+        """Download groups of files; see `IDownloader.download_groups`."""
+        return grouped(self.context.reactor, self.context.threads, self._start, groups, concurrency)
+
+    def close(self) -> Deferred[None]:
+        """End everything in flight and remove temporary files that nobody took."""
+        self._closed = True
+        ended = []
+        for d, waiting in list(self._running.items()):
+            ended.append(waiting)
+            d.cancel()
+        return DeferredList(ended).addCallback(self._tidy)
+
+    def _tidy(self, _: object) -> None:
+        private, self._private = self._private, None
+        if private is not None:
+            shutil.rmtree(private, ignore_errors=True)
+        if self._tree is not None:
+            self._tree.close()
+        self.context.forget(self)
+
+
+class _Replaced:
+    """Surroundings in which one Remote is reached by an agent of the caller's."""
+
+    def __init__(self, context: Any, remote: Remote, agent: IAgent) -> None:
+        self._context, self._remote, self._replaced = context, remote, agent
+
+    def agent(self, remote: Remote) -> IAgent:
+        return self._replaced if remote is self._remote else self._context.agent(remote)  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+def _failed(download: Download, error: PulpError) -> Deferred[DownloadReport]:
+    report = DownloadReport(url=download.url, error=error, attachment=download.attachment, download=download)
+    d: Deferred[DownloadReport] = Deferred()
+    d.callback(report)
+    return d
+
+
+def _unwrapped(report: DownloadReport) -> DownloadReport:
+    if report.error is not None:
+        report.error.report = report  # type: ignore[attr-defined]
+        raise report.error
+    return report
+
+

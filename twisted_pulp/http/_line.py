@@ -1,0 +1,115 @@
+"""The transport's side of a connection: reading, pausing, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IHandshakeListener, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+__all__ = ["LARGE", "Line"]
+
+#: Bytes of a large read, the best size there is (docs/performance.md), and of a body that is worth it.
+LARGE = 256 << 10
+
+
+@implementer(IHandshakeListener)
+class Line(Protocol):
+    """
+    A transport that can be paused, read in large pieces, and ended at once, over TLS too.
+
+    :ivar paused: whether nothing is read for now.
+    :ivar secured: fires when the TLS handshake is over.
+    """
+
+    transport: Any = None
+    _raw: Any = None
+    _state = "QUIESCENT"
+    _reads_much = False
+    paused = False
+
+    def __init__(self, lost: Callable[[Any], object] | None) -> None:
+        """
+        :param lost: called once, when the connection is no more.
+        """
+        self._lost = lost
+        self._aborts: list[Deferred[None]] = []
+        self.secured: Deferred[None] = Deferred()
+
+    @property
+    def state(self) -> str:
+        """QUIESCENT when a request can be made; other names are for people."""
+        return self._state
+
+    @property
+    def idle(self) -> bool:
+        """Whether a request can be made."""
+        return self._state == "QUIESCENT"
+
+    def connectionMade(self) -> None:
+        """Begin."""
+        transport = self.transport
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        while getattr(transport, "transport", None) is not None:
+            transport = transport.transport
+        self._raw = transport
+
+    def handshakeCompleted(self) -> None:
+        """Tell who waits for it."""
+        if not self.secured.called:
+            self.secured.callback(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell everybody who waits for it, or for the handshake."""
+        self._state = "CONNECTION_LOST"
+        if not self.secured.called:
+            self.secured.errback(reason)
+            self.secured.addErrback(lambda _: None)
+        if self._lost is not None:
+            self._lost(self)
+        aborts, self._aborts = self._aborts, []
+        for d in aborts:
+            d.callback(None)
+
+    def abort(self) -> Deferred[None]:
+        """End the connection, and say when it has ended."""
+        if self._state == "CONNECTION_LOST":
+            return succeed(None)
+        self._state = "ABORTING"
+        d: Deferred[None] = Deferred()
+        self._aborts.append(d)
+        self._abort_transport()
+        return d
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if not self.paused:
+            self.paused = True
+            self.transport.pauseProducing()
+
+    def _resume_transport(self) -> None:
+        self.paused = False
+        self.transport.resumeProducing()
+
+    def _read_much(self) -> None:
+        self._reads_much = True
+        self._raw.bufferSize = LARGE
+
+    def _read_little(self) -> None:
+        self._reads_much = False
+        del self._raw.bufferSize
+
+    def _close(self) -> None:
+        """End in good order, but without waiting for the other side's TLS to agree, which it may never do."""
+        self.transport.loseConnection()
+        if self._raw is not self.transport:
+            self._raw.loseConnection()
+
+    def _abort_transport(self) -> None:
+        """End at once: over TLS, loseConnection would read on to the end of the body."""
+        self.transport.abortConnection()

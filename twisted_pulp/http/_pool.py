@@ -1,0 +1,283 @@
+"""
+Connections that are kept, counted and shared.
+
+It has the face of Twisted's HTTPConnectionPool, so it fits any Agent, but it also caps what is open: for each host, for
+each Remote and over all. Who wants a connection first gets a token of each cap, in that order, then an idle connection,
+or room for a new one. Tokens are queued for each host, so a busy host cannot starve another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.error import ConnectionClosed
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived
+
+from twisted_pulp.errors import ConnectTimeout
+from twisted_pulp.http._caps import Cap
+from twisted_pulp.http._lane import Lane, Pooled, PooledFactory
+from twisted_pulp.http._watch import Watch
+
+__all__ = ["ConnectionPool"]
+
+# RFC 9110 section 9.2.2.
+_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+_NOT_HEARD = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
+
+
+class ConnectionPool:
+    """
+    Keep connections and cap how many are open at any instant.
+
+    :param reactor: for time.
+    :param persistent: whether connections are kept; default true.
+    :param connections: cap over all; default 100.
+    :param per_host: cap for each host and port; default 8.
+    :param watch: looks after silent connections; default: one of its own.
+    :ivar cachedConnectionTimeout: seconds that an idle connection is kept; default 60.
+    :ivar retryAutomatically: whether an idempotent request is sent again, once, when a kept connection died before a
+        byte came; default true.
+    """
+
+    retryAutomatically = True
+    cachedConnectionTimeout = 60.0
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        persistent: bool = True,
+        *,
+        connections: int = 100,
+        per_host: int = 8,
+        watch: Watch | None = None,
+    ) -> None:
+        self._reactor, self.persistent = reactor, persistent
+        self.overall = Cap(connections)
+        self.maxPersistentPerHost = Cap(per_host).limit
+        self._watch = Watch(reactor) if watch is None else watch
+        self._lanes: dict[object, Lane] = {}
+        self._hosts: dict[object, Cap] = {}
+        self._open: dict[Pooled, None] = {}
+
+    def getConnection(self, key: object, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
+        """
+        Return a Deferred of something with `request`; cancelling it leaves every queue.
+
+        :param key: what makes connections interchangeable; the endpoint's own `key` goes before it.
+        """
+        kept = self.take(key, endpoint)
+        if kept is not None:
+            return succeed(kept)
+        lane = self._lane(key, endpoint)
+        caps = lane.caps_with(getattr(endpoint, "cap", None))
+        return Deferred.fromCoroutine(self._get(lane, caps, endpoint))
+
+    def take(self, key: object, endpoint: Any) -> _Kept | None:
+        """Return an idle connection if one can be had at once."""
+        lane = self._lanes.get(getattr(endpoint, "key", key))
+        if lane is None or not lane.idle:
+            return None
+        caps = lane.caps_with(getattr(endpoint, "cap", None))
+        for cap in caps:
+            if not cap.semaphore.tokens:
+                return None
+        connection = self._reused(lane, caps)
+        if connection is None:
+            return None
+        for cap in caps:
+            cap.semaphore.acquire()
+        return _Kept(self, connection, endpoint)
+
+    def _lane(self, key: object, endpoint: Any) -> Lane:
+        key = getattr(endpoint, "key", key)
+        lane = self._lanes.get(key)
+        if lane is None:
+            host_key = getattr(endpoint, "host_key", key)
+            host = self._hosts.get(host_key)
+            if host is None:
+                host = self._hosts[host_key] = Cap(self.maxPersistentPerHost)
+            lane = self._lanes[key] = Lane(key, host_key, host, self.overall)
+        return lane
+
+    def _reused(self, lane: Lane, caps: tuple[Cap, ...]) -> Pooled | None:
+        while lane.idle:
+            connection = lane.idle[-1]
+            if not connection.idle:  # it is being lost
+                lane.forget(connection)
+                connection.tokens = False
+                continue
+            if connection.caps is not caps:
+                gained = [cap for cap in caps if cap not in connection.caps]
+                if any(cap.full for cap in gained):
+                    return None
+                lost = [cap for cap in connection.caps if cap not in caps]
+                lane.forget(connection)
+                connection.caps = caps
+                for cap in gained:
+                    cap.opened()
+                for cap in lost:
+                    cap.closed()
+            else:
+                lane.forget(connection)
+            return connection
+        return None
+
+    async def _get(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any, fresh: bool = False) -> Any:
+        held = []
+        lane.users += 1
+        try:
+            for cap in caps:
+                await cap.semaphore.acquire()
+                held.append(cap)
+            kept = None if fresh else self._reused(lane, caps)
+            if kept is not None:
+                return _Kept(self, kept, endpoint)
+            return await self._connect(lane, caps, endpoint)
+        except BaseException:
+            for cap in reversed(held):
+                cap.semaphore.release()
+            raise
+        finally:
+            lane.users -= 1
+            self._tidy(lane)
+
+    async def _connect(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any) -> Pooled:
+        while (full := next((cap for cap in caps if cap.full), None)) is not None:
+            for cap in caps:
+                cap.nudge()  # the room I leave unused is for others
+            if full.idle:
+                self._evict(next(iter(full.idle)))
+            if full.full:
+                await full.wait()
+        for cap in caps:
+            cap.opened()
+        factory = PooledFactory(lane, caps, self.quiescent, self.lost)
+        timeouts = getattr(endpoint, "timeouts", None)
+        try:
+            made = endpoint.connect(factory)
+            if timeouts is not None:
+                made = self._watch.limit(made, timeouts.connect, lambda seconds: ConnectTimeout(seconds=seconds))
+            connection: Pooled = await made
+        except BaseException:
+            self._not_connected(factory, caps)
+            raise
+        connection.counted = True
+        connection.timeouts = timeouts
+        self._open[connection] = None
+        self._watch.add(connection)
+        self._watch.add(self)
+        return connection
+
+    def _not_connected(self, factory: PooledFactory, caps: tuple[Cap, ...]) -> None:
+        going = [each for each in factory.built if each.transport is not None and each.state != "CONNECTION_LOST"]
+        if going:  # a handshake failed: its socket is still there
+            going[0].counted, going[0].tokens = True, False
+            for connection in going:
+                connection.give_up()
+        else:
+            for cap in caps:
+                cap.closed()
+
+    def quiescent(self, connection: Pooled) -> None:
+        """Take *connection* back."""
+        connection.lane.idle.append(connection)
+        connection.since = self._reactor.seconds()
+        caps = connection.caps
+        for cap in caps:
+            cap.idle[connection] = None
+        for cap in caps:
+            cap.semaphore.release()
+
+    def lost(self, connection: Pooled) -> None:
+        """Count one less."""
+        if not connection.counted:
+            return
+        connection.counted = False
+        self._open.pop(connection, None)
+        self._watch.discard(connection)
+        caps = connection.caps
+        busy = connection not in self.overall.idle and connection.tokens
+        if connection in self.overall.idle:
+            connection.lane.forget(connection)
+        for cap in caps:
+            cap.closed()
+        if busy:
+            for cap in caps:
+                cap.semaphore.release()
+        if not self._open:
+            self._watch.discard(self)
+        self._tidy(connection.lane)
+
+    def _evict(self, connection: Pooled) -> None:
+        connection.lane.forget(connection)
+        connection.tokens = False
+        connection.give_up()
+
+    def _tidy(self, lane: Lane) -> None:
+        if not lane.idle and not lane.users and lane.host.unused:
+            self._hosts.pop(lane.host_key, None)
+            for other in [each for each in self._lanes.values() if each.host is lane.host]:
+                del self._lanes[other.key]
+
+    def look(self, now: float) -> None:
+        """Close what has been idle for too long."""
+        idle = self.overall.idle
+        while idle:
+            oldest = next(iter(idle))
+            if now - oldest.since < self.cachedConnectionTimeout:
+                return
+            self._evict(oldest)
+
+    def shift(self, seconds: float) -> None:
+        """Nothing: a connection that was idle while we slept is old."""
+
+    def closeCachedConnections(self) -> Deferred[None]:
+        """Close what is idle; the Deferred fires when it is gone."""
+        return self._close(list(self.overall.idle))
+
+    def close(self) -> Deferred[None]:
+        """Close everything, requests in progress too; the Deferred fires when it is gone."""
+        return self._close(list(self._open))
+
+    def _close(self, connections: list[Pooled]) -> Deferred[None]:
+        gone = []
+        for connection in connections:
+            if connection in self.overall.idle:
+                connection.lane.forget(connection)
+                connection.tokens = False
+            gone.append(connection.abort())
+        return DeferredList(gone).addCallback(lambda _: None)
+
+    def __repr__(self) -> str:
+        return f"<ConnectionPool {self.overall!r} to {len(self._hosts)} hosts>"
+
+
+class _Kept:
+    """A connection that has served before: it may have died while it was idle."""
+
+    __slots__ = ("_connection", "_endpoint", "_pool")
+
+    def __init__(self, pool: ConnectionPool, connection: Pooled, endpoint: Any) -> None:
+        self._pool, self._connection, self._endpoint = pool, connection, endpoint
+        connection.timeouts = getattr(endpoint, "timeouts", None)
+
+    def request(self, request: Any) -> Deferred[Any]:
+        return self._connection.request(request).addErrback(self._again, request)
+
+    def _again(self, why: Failure, request: Any) -> Any:
+        error = why.value
+        if (
+            not self._pool.retryAutomatically
+            or request.method not in _IDEMPOTENT
+            or request.bodyProducer is not None
+            or not isinstance(error, _NOT_HEARD)
+            or not all(reason.check(ConnectionClosed) for reason in getattr(error, "reasons", ()))
+        ):
+            return why
+        lane = self._pool._lane(self._connection.lane.key, self._endpoint)
+        caps = lane.caps_with(getattr(self._endpoint, "cap", None))
+        fresh = Deferred.fromCoroutine(self._pool._get(lane, caps, self._endpoint, fresh=True))
+        return fresh.addCallback(lambda connection: connection.request(request))

@@ -1,0 +1,74 @@
+"""A request without a body, written in one piece."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import ITransport
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IClientRequest
+from zope.interface import implementer
+
+__all__ = ["FixedHeaders", "Request"]
+
+
+def _block(headers: Headers) -> bytes:
+    return (
+        b"".join(name + b": " + value + b"\r\n" for name, values in headers.getAllRawHeaders() for value in values)
+        + b"\r\n"
+    )
+
+
+class FixedHeaders(Headers):
+    """Headers that will not change, and how they look on the wire. Not for requests with a Host of their own."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, raw: dict[bytes, list[bytes]]) -> None:
+        super().__init__(raw)
+        self.block = _block(self)
+
+    def copy(self) -> Headers:
+        """Return headers that may change."""
+        return Headers(dict(self.getAllRawHeaders()))
+
+
+@implementer(IClientRequest)
+class Request:
+    """
+    What is asked.
+
+    :ivar method: GET or HEAD.
+    :ivar absoluteURI: of what.
+    :ivar persistent: whether the connection is to be kept.
+    """
+
+    __slots__ = ("_given", "_host", "_target", "absoluteURI", "method", "persistent")
+    bodyProducer = None
+
+    def __init__(
+        self, method: bytes, target: bytes, headers: Headers | None, host: bytes, uri: bytes, persistent: bool
+    ) -> None:
+        self.method, self._target, self._given, self._host = method, target, headers, host
+        self.absoluteURI, self.persistent = uri, persistent
+
+    @property
+    def headers(self) -> Headers:
+        """The headers sent."""
+        headers = Headers() if self._given is None else self._given.copy()
+        if not headers.hasHeader(b"Host"):
+            headers.addRawHeader(b"Host", self._host)
+        return headers
+
+    def writeTo(self, transport: ITransport) -> None:
+        """Write everything at once."""
+        given = self._given
+        if given is None:
+            block, host = b"\r\n", True
+        else:
+            block = given.block if type(given) is FixedHeaders else _block(given)
+            host = type(given) is FixedHeaders or not given.hasHeader(b"Host")
+        line = b"Host: " + self._host + b"\r\n" if host else b""
+        close = b"" if self.persistent else b"Connection: close\r\n"
+        transport.write(b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self._target, line, close, block))
+
+    def stopWriting(self) -> None:
+        """Nothing: it was written at once."""

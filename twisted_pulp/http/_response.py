@@ -1,0 +1,180 @@
+"""A response whose body is handed on as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+from zope.interface import implementer
+
+from twisted_pulp.headers import Fields
+
+if TYPE_CHECKING:
+    from twisted_pulp.http._connection import HTTPConnection
+
+__all__ = ["Response"]
+
+_log = Logger()
+
+# What describes this one connection rather than the response (RFC 9110 section 7.6.1); IResponse leaves them out.
+_CONTROL = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailers",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+@implementer(IResponse, IPushProducer)
+class Response:
+    """
+    What came back, and the transport of the protocol that gets its body.
+
+    :ivar version: (b"HTTP", 1, 0 or 1).
+    :ivar code: the status.
+    :ivar phrase: the words behind the status.
+    :ivar length: bytes of the body, or UNKNOWN_LENGTH.
+    :ivar request: what was asked.
+    :ivar previousResponse: the redirect that led here, or None.
+    :ivar fields: every header, as `Fields`.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_connection",
+        "_delivered",
+        "_headers",
+        "_held",
+        "_pairs",
+        "_protocol",
+        "_reason",
+        "code",
+        "length",
+        "phrase",
+        "previousResponse",
+        "request",
+        "version",
+    )
+    disconnecting = False
+
+    def __init__(
+        self,
+        connection: HTTPConnection,
+        request: Any,
+        version: tuple[bytes, int, int],
+        code: int,
+        phrase: bytes,
+        length: Any,
+        pairs: Sequence[tuple[bytes, bytes]],
+    ) -> None:
+        self._connection: HTTPConnection | None = connection
+        self.request, self.version, self.code = request, version, code
+        self.phrase, self.length, self._pairs = phrase, length, pairs
+        self.previousResponse: IResponse | None = None
+        self._headers: Headers | None = None
+        self._protocol: Any = None
+        self._reason: Failure | None = None
+        self._buffer: bytes = b""
+        self._delivered = self._held = False
+
+    @property
+    def fields(self) -> Fields:
+        """Every header that came, decoded when asked for."""
+        return Fields(self._pairs)
+
+    @property
+    def headers(self) -> Headers:
+        """The headers without those of the connection, as IResponse wants them."""
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers()
+            head = self.request.method == b"HEAD"
+            for name, value in self._pairs:
+                lower = name.lower()
+                if lower not in _CONTROL or (head and lower == b"content-length"):
+                    headers.addRawHeader(name, value.strip(b" \t"))
+        return headers
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the body has come."""
+        return self._connection is None and self._reason is not None
+
+    def setPreviousResponse(self, response: IResponse) -> None:
+        """Remember the redirect that led here."""
+        self.previousResponse = response
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """
+        Give the body to *protocol*, once.
+
+        :raises RuntimeError: the second time.
+        """
+        if self._delivered:
+            raise RuntimeError("the body of this response was already delivered")
+        self._delivered, self._protocol = True, protocol
+        try:
+            protocol.makeConnection(self)  # type: ignore[arg-type]  # an IPushProducer is all a body gets
+            piece, self._buffer = self._buffer, b""
+            if piece and self._protocol is not None:
+                protocol.dataReceived(piece)
+        except BaseException:
+            self.stopProducing()  # nobody else would ever read on
+            raise
+        if self._reason is not None:
+            self.ended(self._reason)
+        elif self._connection is not None and not self._held:
+            self._connection.resume(self)
+
+    def data_received(self, piece: bytes) -> None:
+        """Take in *piece* of the body."""
+        if self._delivered:
+            self._protocol.dataReceived(piece)
+        else:
+            self._buffer += piece
+
+    def ended(self, reason: Failure) -> None:
+        """No more will come: say so, once."""
+        self._connection, self._reason = None, reason
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            try:
+                protocol.connectionLost(reason)
+            except BaseException:  # it must not keep the connection from its pool
+                _log.failure("a body's protocol raised at the end of the body")
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the body has somewhere to go."""
+        return self._delivered
+
+    # IPushProducer, for the protocol
+    def pauseProducing(self) -> None:
+        """Read no more for now."""
+        self._held = True
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._held = False
+        if self._connection is not None and self._delivered:
+            self._connection.resume(self)
+
+    def stopProducing(self) -> None:
+        """Give the rest of the body up, and the connection with it: even over TLS nothing more is read."""
+        if self._connection is not None:
+            self._connection.give_up()
+
+    loseConnection = abortConnection = stopProducing

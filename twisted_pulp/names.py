@@ -1,0 +1,75 @@
+"""Names from the network that become paths: the one place where they do."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from urllib.parse import unquote_to_bytes
+
+from twisted_pulp.errors import PathError
+
+__all__ = ["file_name_of", "inside"]
+
+# Device names of Windows: a mirror's directory may live on, or be served to, such a machine.
+_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(?:\..*)?").fullmatch
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\*?\"<>|\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]").search
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+#: What temporary files and journals beside a target are called; no target may be.
+PARTIAL, JOURNAL = ".pulp-part", ".pulp-journal"
+
+
+def inside(directory: str, name: str) -> str:
+    """
+    Return the path of *name* below *directory*; *name* may have directories of its own, separated by "/".
+
+    Nothing is looked up: links below *directory* are the writer's business, which refuses to follow them.
+
+    :param directory: trusted, absolute or not.
+    :param name: not trusted; a relative path as PULP_MANIFEST and other metadata write it.
+    :raises PathError: when it would leave *directory*, or a part of it is no portable file name.
+    """
+    if len(os.fsencode(name) if not _FORBIDDEN(name) else b"") > _LONGEST_PATH:
+        raise PathError(detail="the path is too long")
+    parts = unicodedata.normalize("NFC", name).split("/") if not name.isascii() else name.split("/")
+    for part in parts:
+        why = _refused(part)
+        if why is not None:
+            raise PathError(detail=f"{name!r} cannot be a path below the directory: {why}")
+    return os.path.join(directory, *parts)
+
+
+def _refused(part: str) -> str | None:
+    if part in ("", ".", ".."):
+        return "it is absolute, or has an empty part, '.' or '..'"
+    if _FORBIDDEN(part):
+        return "it has a character that file names cannot have everywhere"
+    if part[-1] in ". " or part[0] == " ":
+        return "a part begins or ends with a space, or ends with a dot"
+    if part.endswith((PARTIAL, JOURNAL)):
+        return f"{PARTIAL} and {JOURNAL} are for partial files"
+    if len(part.encode()) > _LONGEST_NAME:
+        return f"a part is longer than {_LONGEST_NAME} bytes"
+    if _RESERVED(part):
+        return "a part is the name of a device"
+    if len(part) > 1 and part[1] == ":":
+        return "it begins with a drive"
+    if "%" not in part:
+        return None
+    plain = unquote_to_bytes(part)
+    if b"/" in plain or b"\\" in plain or b"\0" in plain or plain in (b".", b".."):
+        return "a part hides a separator"
+    return None
+
+
+def file_name_of(url: str) -> str:
+    """
+    Return the file name that the last segment of *url*'s path stands for.
+
+    :raises PathError: when there is none, or it cannot be a file name.
+    """
+    path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
+    name = unquote_to_bytes(path.rpartition("/")[2]).decode("utf-8", "replace")
+    if "/" in name or _refused(name) is not None:
+        raise PathError(url, f"the URL does not end with a file name ({_refused(name) or 'it hides a separator'}); give a path")
+    return unicodedata.normalize("NFC", name)

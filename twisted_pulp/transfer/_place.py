@@ -1,0 +1,261 @@
+"""Where a file goes, and what stands beside it meanwhile."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable
+from errno import EDQUOT, ENOSPC
+from hashlib import sha256
+from itertools import count
+from typing import TypeVar
+
+from twisted_pulp.errors import PathError, StorageFull, WriterError
+from twisted_pulp.names import JOURNAL, PARTIAL, inside
+
+__all__ = ["Place", "Tree", "writer_error"]
+
+T = TypeVar("T")
+_FULL = frozenset({ENOSPC, EDQUOT})
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+_numbers = count(1)
+_FOLDERS = 128
+# Names may have 255 bytes; the marks before and behind need some of them.
+_LONGEST = 255 - max(len(PARTIAL), len(JOURNAL)) - 1
+
+
+def writer_error(error: OSError, path: str) -> WriterError:
+    """Return our error for *error* about *path*."""
+    words = f"{path}: {error.strerror or error}"
+    return StorageFull(detail=words) if error.errno in _FULL else WriterError(detail=words)
+
+
+class Place:
+    """
+    A file's directory and name. Calls that touch the disk are for small things, or for a thread.
+
+    :param directory: its path.
+    :param name: within it.
+    :param folder: the directory held open, if nothing below a tree's root may be followed elsewhere.
+    """
+
+    __slots__ = ("_directory", "_fd", "_folder", "name", "path")
+
+    def __init__(self, directory: str, name: str, folder: _Folder | None = None) -> None:
+        self._directory, self.name, self._folder = directory, name, folder
+        self._fd = None if folder is None else folder.fd
+        self.path = f"{directory}/{name}" if directory else name
+
+    @classmethod
+    def at(cls, path: str) -> Place:
+        """
+        Return the place of *path*, which is trusted.
+
+        :raises PathError: when it is no file's.
+        """
+        directory, name = os.path.split(path)
+        if not name or name in (".", "..") or "\0" in path or name.endswith((PARTIAL, JOURNAL)):
+            raise PathError(detail=f"{path!r} is no file's path")
+        return cls(directory, name)
+
+    def _of(self, name: str) -> str:
+        return name if self._fd is not None or not self._directory else f"{self._directory}/{name}"
+
+    def beside(self, name: str) -> str:
+        """Return the path of *name* in the same directory, for people and validators."""
+        return f"{self._directory}/{name}" if self._directory else name
+
+    def _mark(self, mark: str) -> str:
+        name = self.name
+        if len(name.encode("utf-8", "surrogateescape")) > _LONGEST:
+            name = sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+        return f".{name}{mark}"
+
+    @property
+    def partial(self) -> str:
+        """The name under which the file grows."""
+        return self._mark(PARTIAL)
+
+    @property
+    def journal(self) -> str:
+        """The name of what is known about the partial file."""
+        return self._mark(JOURNAL)
+
+    @staticmethod
+    def temporary() -> str:
+        """Return a name that nothing else has."""
+        return f".{os.getpid():x}-{next(_numbers):x}{PARTIAL}"
+
+    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        """Open *name* without following a link, after making the directory if it is missing."""
+        try:
+            return os.open(self._of(name), flags | _FLAGS, mode, dir_fd=self._fd)
+        except FileNotFoundError:
+            if not flags & os.O_CREAT or self._fd is not None or not self._directory:
+                raise
+            os.makedirs(self._directory, exist_ok=True)
+            return os.open(self._of(name), flags | _FLAGS, mode)
+
+    def open_partial(self) -> int:
+        """
+        Open the partial file for reading and writing, as it was left or new.
+
+        :raises PathError: when something else is in its place: a link, a device, or another user's file.
+        """
+        try:
+            file = self.open(self.partial, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise
+            raise PathError(detail=f"{self.beside(self.partial)}: {error.strerror}") from error
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1 or facts.st_uid != os.geteuid():
+            os.close(file)
+            raise PathError(detail=f"{self.beside(self.partial)} is not a partial file of ours")
+        return file
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return the facts about *name* itself, or None if there is no such file."""
+        try:
+            return os.stat(self._of(name), dir_fd=self._fd, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def put(self, data: bytes) -> None:
+        """Make *data* the file, at once or not at all."""
+        name = self.temporary()
+        file = self.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            try:
+                while data:
+                    written = os.write(file, data)
+                    data = data[written:] if written < len(data) else b""
+            finally:
+                os.close(file)
+            self.rename(name)
+        except BaseException:
+            self.unlink(name)
+            raise
+
+    def rename(self, name: str) -> None:
+        """Give what is called *name* the file's own name."""
+        os.rename(self._of(name), self._of(self.name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Make *data* the file called *name*, at once or not at all."""
+        temporary = self.temporary()
+        file = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(file, data)
+        finally:
+            os.close(file)
+        os.rename(self._of(temporary), self._of(name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def read(self, name: str, most: int) -> bytes | None:
+        """Return up to *most* bytes of the small file *name*, or None if there is none that can be read."""
+        try:
+            file = self.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            return os.read(file, most) if stat.S_ISREG(os.fstat(file).st_mode) else None
+        finally:
+            os.close(file)
+
+    def link_from(self, source: str, symbolic: bool) -> None:
+        """Make the file a link to *source*, an absolute path; replaces what is there."""
+        name = self.temporary()
+        if symbolic:
+            os.symlink(source, self._of(name), dir_fd=self._fd)
+        else:
+            os.link(source, self._of(name), dst_dir_fd=self._fd, follow_symlinks=False)
+        try:
+            self.rename(name)
+        finally:
+            self.unlink(name)
+
+    def unlink(self, name: str) -> None:
+        """Remove *name* if it is there."""
+        try:
+            os.unlink(self._of(name), dir_fd=self._fd)
+        except FileNotFoundError:
+            pass
+
+    def release(self) -> None:
+        """Need the directory no more."""
+        if self._folder is not None:
+            self._folder.users -= 1
+            self._folder = None
+
+
+class _Folder:
+    __slots__ = ("fd", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.users = fd, 0
+
+
+class Tree:
+    """
+    A directory that nothing leaves: its folders are held open, and no link below its root is followed.
+
+    :param directory: trusted; made if it is missing.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._folders: OrderedDict[tuple[str, ...], _Folder] = OrderedDict()
+
+    def place(self, name: str) -> Place:
+        """
+        Return the place of *name*, a relative path that is not trusted; give it back with `Place.release`.
+
+        :raises PathError: when it would leave the directory.
+        """
+        path = inside(self._directory, name)
+        directory, last = os.path.split(path)
+        parts = tuple(path[len(self._directory) :].strip("/").split("/")[:-1])
+        try:
+            folder = self._folder(parts)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise writer_error(error, path) from error
+            raise PathError(detail=f"{path}: {error.strerror}") from error
+        folder.users += 1
+        return Place(directory, last, folder)
+
+    def _folder(self, parts: tuple[str, ...]) -> _Folder:
+        known = self._folders.get(parts)
+        if known is not None:
+            self._folders.move_to_end(parts)
+            return known
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if not parts:
+            os.makedirs(self._directory, exist_ok=True)
+            fd = os.open(self._directory, flags)
+        else:
+            parent, name = self._folder(parts[:-1]), parts[-1]
+            fd = _made(lambda: os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent.fd), lambda: os.mkdir(name, dir_fd=parent.fd))
+        folder = self._folders[parts] = _Folder(fd)
+        for key, each in list(self._folders.items())[: len(self._folders) - _FOLDERS]:
+            if not each.users and key and each is not folder:
+                os.close(self._folders.pop(key).fd)
+        return folder
+
+    def close(self) -> None:
+        """Let go of every folder."""
+        folders, self._folders = self._folders, OrderedDict()
+        for folder in folders.values():
+            os.close(folder.fd)
+
+
+def _made(use: Callable[[], T], make: Callable[[], None]) -> T:
+    try:
+        return use()
+    except FileNotFoundError:
+        try:
+            make()
+        except FileExistsError:
+            pass
+        return use()

@@ -1,0 +1,127 @@
+"""Two threads in which large bodies are hashed and written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+
+__all__ = ["InThread", "WriterThreads", "outlasting"]
+
+T = TypeVar("T")
+#: Calls a function that blocks where it may block.
+InThread = Callable[..., "Deferred[Any]"]
+
+# All write buffers together, and those of one file at least and at most (settled figures: 32 MiB and 4 MiB in all).
+_TOGETHER, _LEAST, _MOST = 24 << 20, 256 << 10, 4 << 20
+
+
+class WriterThreads:
+    """
+    Call functions in one of a few threads; what goes through one lane keeps its order.
+
+    The threads start with the first call and end with `close`. Results are brought to the reactor together.
+
+    :param reactor: where the results are given.
+    :param count: threads; default 2, which is best on any disk (docs/performance.md).
+    """
+
+    def __init__(self, reactor: IReactorFromThreads, count: int = 2) -> None:
+        self._reactor, self._count = reactor, count
+        self._queues: list[SimpleQueue[Any]] = []
+        self._threads: list[Thread] = []
+        self._results: deque[tuple[Deferred[Any], Any]] = deque()
+        self._told = False
+        self._next = 0
+        self.active = 0
+
+    def lane(self) -> InThread:
+        """Return a function that calls functions, one after another, in the same thread."""
+        self._next += 1
+        number = self._next % self._count
+
+        def call(f: Callable[..., T], *args: Any) -> Deferred[T]:
+            if not self._queues:
+                self._start()
+            d: Deferred[T] = Deferred()
+            self._queues[number].put((d, f, args))
+            return d
+
+        return call
+
+    @property
+    def high_water(self) -> int:
+        """Bytes that may wait for the disk, for each of the files that are being written."""
+        return max(_LEAST, min(_MOST, _TOGETHER // max(1, self.active)))
+
+    def _start(self) -> None:
+        for number in range(self._count):
+            queue: SimpleQueue[Any] = SimpleQueue()
+            thread = Thread(target=self._work, args=(queue,), name=f"writer {number + 1}", daemon=True)
+            self._queues.append(queue)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self, queue: SimpleQueue[Any]) -> None:
+        while (job := queue.get()) is not None:
+            d, f, args = job
+            try:
+                result: Any = f(*args)
+            except BaseException:
+                result = Failure()
+            del f, args, job  # the bytes, before the next wait
+            self._results.append((d, result))
+            if not self._told:  # at worst told twice
+                self._told = True
+                self._reactor.callFromThread(self._give)
+
+    def _give(self) -> None:
+        self._told = False
+        results = self._results
+        while results:
+            d, result = results.popleft()
+            if not d.called:
+                d.callback(result)
+
+    def close(self) -> None:
+        """End the threads once they have done what they were given; waits for that."""
+        for queue in self._queues:
+            queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._queues, self._threads = [], []
+        self._give()
+
+
+async def outlasting(d: Deferred[T]) -> T:
+    """
+    Wait for *d* even when the one who waits is cancelled meanwhile: what a thread does cannot be broken off.
+
+    :raises CancelledError: afterwards, if so.
+    """
+    results: list[Any] = []
+    waiting: Deferred[None] = Deferred()
+
+    def give(result: Any) -> None:
+        results.append(result)
+        if not waiting.called:
+            waiting.callback(None)
+
+    d.addBoth(give)
+    cancelled = False
+    while not results:
+        try:
+            await waiting
+        except CancelledError:
+            cancelled, waiting = True, Deferred()
+    if cancelled:
+        raise CancelledError
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]  # type: ignore[no-any-return]

@@ -1,0 +1,277 @@
+"""One download, first byte to verified file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.download import Attempt, Download, DownloadReport, Source
+from twisted_pulp.errors import (
+    Cancelled,
+    DigestMismatch,
+    DownloadError,
+    HookError,
+    HTTPStatusError,
+    InvalidContent,
+    PathError,
+    PulpError,
+    SizeMismatch,
+    TotalTimeout,
+    WriterError,
+)
+from twisted_pulp.settings import Remote
+from twisted_pulp.transfer._attempt import AttemptRun
+from twisted_pulp.transfer._file import FileTarget
+from twisted_pulp.transfer._hooks import Again, Hooks, called, validated
+from twisted_pulp.transfer._journal import Journal, bare
+from twisted_pulp.transfer._proof import check_strength, file_digests, present_digests, prove
+from twisted_pulp.transfer._range import Version
+from twisted_pulp.transfer._surroundings import Surroundings
+from twisted_pulp.transfer._threads import outlasting
+from twisted_pulp.transfer._tries import Tries, Try, retry_after
+
+__all__ = ["Transfer"]
+
+# Nothing about the source: no other source, and no other try, would help.
+_OURS = (WriterError, HookError, PathError, Cancelled, TotalTimeout)
+_WRONG = (SizeMismatch, DigestMismatch, InvalidContent)
+
+
+@define(eq=False)
+class Transfer:
+    """
+    Fetch one file: choose a source, ask it, check what came; go on with the next source, or the rest, when that failed.
+
+    :param surroundings: what all downloads share.
+    :param remote: for sources that have none of their own.
+    :param target: where the bytes go: a `FileTarget` or a `WriterTarget`.
+    :param force: whether a file that is present is fetched again.
+    """
+
+    _log = Logger()
+
+    _shared: Surroundings
+    _remote: Remote
+    _download: Download
+    _target: Any
+    _hooks: Hooks
+    _force: bool = False
+    _report: DownloadReport = field(init=False)
+    _version: Version | None = field(init=False, default=None)
+    _known: Journal | None = field(init=False, default=None)
+    _late: TotalTimeout | None = field(init=False, default=None)
+
+    def start(self) -> Deferred[DownloadReport]:
+        """
+        Begin.
+
+        :returns: a Deferred of the report; it never fails, not even when it is cancelled: look at the report's error.
+        """
+        total = self._remote.timeouts.total
+        d = Deferred.fromCoroutine(self._run())
+        if total is not None and not d.called:
+            timer: Deferred[None] = Deferred()
+            self._shared.watch.limit(timer, total, lambda seconds: TotalTimeout(self._download.url, seconds))
+            timer.addErrback(self._too_late, d)
+
+            def stop(report: DownloadReport) -> DownloadReport:
+                if not timer.called:
+                    timer.callback(None)
+                return report
+
+            d.addCallback(stop)
+        return d
+
+    def _too_late(self, why: Failure, d: Deferred[DownloadReport]) -> None:
+        self._late = why.value  # type: ignore[assignment]
+        d.cancel()
+
+    async def _run(self) -> DownloadReport:
+        download, shared, target = self._download, self._shared, self._target
+        self._report = report = DownloadReport(
+            url=download.url, started=shared.now(), attachment=download.attachment, download=download
+        )
+        committed = False
+        try:
+            check_strength(download, self._remote)
+            if not await self._present():
+                await self._fetch()
+            committed = True
+        except (CancelledError, Cancelled):
+            report.error = self._late or Cancelled(download.url, "cancelled")
+        except PulpError as error:
+            report.error = error
+        except Exception as error:  # a mistake of ours: it ends this download only
+            self._log.failure("an unexpected error while downloading {url}", url=report.url)
+            report.error = DownloadError(download.url, f"unexpected {type(error).__name__}: {error}")
+        if report.error is not None:
+            report.path = None
+            if target.error is None:
+                target.error = report.error
+        await target.close(keep=self._resumable(), committed=committed)
+        report.finished = shared.now()
+        if self._hooks.done is not None:
+            await self._tell_done(report)
+        return report
+
+    async def _tell_done(self, report: DownloadReport) -> None:
+        assert self._hooks.done is not None
+        try:
+            await called(self._shared.watch, self._remote.timeouts.hook, report.url, "done", self._hooks.done, report)
+        except HookError as error:
+            report.error = report.error or error
+        except CancelledError:
+            pass
+
+    def _resumable(self) -> bool:
+        """Whether another run could use what is there."""
+        if isinstance(self._report.error, _WRONG) or self._version is None:
+            return False
+        return bool(self._download.digests) or self._version.validator is not None
+
+    async def _present(self) -> bool:
+        """Look whether the file is there already, or in part."""
+        target, download, report = self._target, self._download, self._report
+        if not isinstance(target, FileTarget):
+            return False
+        if not self._force:
+            found = await present_digests(target.place, download, self._shared.threads)
+            if found is not None:
+                self._is_present(*found)
+                return True
+            if not download.digests:
+                self._known = await self._remembered(target)
+        self._version = await target.adopt(self._usable)
+        if self._version is not None:
+            self._log.info("resuming {path} at {size}", path=target.place.path, size=target.size)
+        report.path = target.place.path
+        return False
+
+    async def _remembered(self, target: FileTarget) -> Journal | None:
+        """Return the journal of the finished file that is there, if it is still the file of that journal."""
+        facts = target.place.stat(target.place.name)
+        journal = None if facts is None else Journal.read(target.place)
+        if facts is None or journal is None or not journal.modified:
+            return None
+        return journal if (journal.modified, journal.done) == (facts.st_mtime_ns, facts.st_size) else None
+
+    def _is_present(self, digests: dict[str, str], size: int) -> None:
+        report = self._report
+        report.path, report.digests, report.size = self._target.place.path, digests, size
+        report.present, report.verified = True, bool(self._download.digests)
+
+    def _usable(self, journal: Journal) -> bool:
+        """Whether the partial file of *journal* is of what is wanted now."""
+        download = self._download
+        if download.size is not None and (journal.done > download.size or journal.length not in (None, download.size)):
+            return False
+        same = any(bare(source.url) == journal.url for source in download.sources)
+        return bool(download.digests) or (same and journal.validator is not None)
+
+    async def _fetch(self) -> None:
+        shared, download = self._shared, self._download
+        sources = download.sources if len(download.sources) == 1 else shared.health.ordered(download.sources)
+        if self._version is not None:  # the journal's URL has no query; whoever matches has it
+            match = next((source for source in sources if bare(source.url) == self._version.url), None)
+            if match is not None:
+                self._version = Version(match.url, self._version.validator, self._version.length)
+        tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
+        step: Try | None = tries.first(shared.health.paused)
+        while step is not None:
+            if step.delay > 0:
+                await deferLater(shared.reactor, step.delay)
+            run = await self._tried(step)
+            if run is None:
+                return
+            step = await self._next(tries, step.source, run)
+
+    async def _tried(self, step: Try) -> tuple[AttemptRun, PulpError] | None:
+        """Make an attempt; return it with its error, or None when the file is there."""
+        shared, source = self._shared, step.source
+        remote = source.remote or self._remote
+        run = AttemptRun(
+            shared.agent(remote), remote, shared.watch, self._download, source, self._target, self._hooks, self._version, self._known
+        )
+        started, error = shared.now(), None
+        try:
+            await run.run(step.whole)
+            if run.unchanged:
+                await self._kept(run)
+            else:
+                await self._accept(run, remote)
+        except CancelledError:
+            error = Cancelled(source.url, "cancelled")
+            raise
+        except PulpError as failure:
+            error = failure
+            if isinstance(failure, _OURS):
+                raise
+        finally:
+            # Bytes that are wrong are never added to.
+            self._version = None if isinstance(error, _WRONG) else run.version
+            report = self._report
+            report.status, report.headers, report.final_url = run.status, run.fields, run.url if run.status else None
+            report.attempts += (Attempt(source, started, run.status, run.received, error),)
+        if error is not None:
+            return run, error
+        report.source = source
+        shared.health.succeeded(source)
+        return None
+
+    async def _accept(self, run: AttemptRun, remote: Remote) -> None:
+        """Prove the bytes, show them to the validators, and let them take their name."""
+        target, report, hooks = self._target, self._report, self._hooks
+        report.size, report.digests = target.size, target.values()
+        report.verified = prove(self._download, run.url, target.size, report.digests, run.by_end, remote.allow_unproven)  # type: ignore[arg-type]
+        report.status, report.headers, report.final_url = run.status, run.fields, run.url
+        if hooks.progress is not None:
+            try:
+                hooks.progress(self._download, target.size, target.size)
+            except Exception as error:
+                raise HookError(run.url, f"the progress hook raised {type(error).__name__}: {error}") from error
+        if hooks.validators:
+            report.path = target.path
+            await validated(self._shared.watch, remote.timeouts.hook, hooks.validators, report)
+        remembered = not self._download.digests
+        done = target.commit(report, remembered)
+        if done is not None:
+            await outlasting(done)
+        report.path = target.place.path if isinstance(target, FileTarget) else None
+        if target.error is not None:
+            raise target.error
+
+    async def _kept(self, run: AttemptRun) -> None:
+        """Report the file that the server says is still right."""
+        place = self._target.place
+        found = await outlasting(self._shared.threads.lane()(file_digests, place, self._download))
+        if found is None:
+            raise WriterError(run.url, f"{place.path} went away meanwhile")
+        self._is_present(*found)
+
+    async def _next(self, tries: Tries, source: Source, failed: tuple[AttemptRun, PulpError]) -> Try | None:
+        """Decide what follows a failed attempt; raise its error when nothing does."""
+        run, error = failed
+        shared, now = self._shared, self._shared.now()
+        shared.health.failed(source, error)
+        if isinstance(error, HTTPStatusError) and error.retryable:
+            later = tries.too_late(error, now)
+            asked = retry_after(error.retry_after, now)
+            if later is not None:
+                error = later
+            elif asked:
+                shared.health.pause(source, asked)
+        hook = self._hooks.attempt_failed
+        if hook is not None:
+            again = await called(shared.watch, self._remote.timeouts.hook, source.url, "attempt_failed", hook, self._download, source, error)
+            if isinstance(again, Again):
+                return tries.again(source, again.source)
+        step = tries.after(source, error, run.resumed, shared.health.paused, now)
+        if step is None:
+            raise error
+        self._log.debug("{error}; trying again in {delay} s", error=error, delay=step.delay)
+        return step

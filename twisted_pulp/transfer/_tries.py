@@ -1,0 +1,174 @@
+"""What comes after a failure: which source, and when. Nothing here waits or asks; it only decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from email.utils import parsedate_to_datetime
+
+from attrs import define, field, frozen
+
+from twisted_pulp.download import Source
+from twisted_pulp.errors import DigestMismatch, HTTPStatusError, PulpError, ResumeRefused, RetryLater, SizeMismatch
+from twisted_pulp.settings import Retry
+
+__all__ = ["Try", "Tries", "backoff", "retry_after"]
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """
+    Return the seconds that *value* asks to wait (RFC 9110 section 10.2.3); None when it says nothing that counts.
+
+    :param value: of Retry-After.
+    :param now: seconds since the epoch.
+    """
+    if value is None:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    try:
+        return max(0.0, date.timestamp() - now)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def backoff(retry: Retry, rounds: int, uniform: Callable[[float, float], float]) -> float:
+    """
+    Return how long to wait after *rounds* rounds in which everything failed: full jitter, so that crowds dissolve.
+
+    :param uniform: as `random.uniform`.
+    """
+    longest = min(retry.cap, retry.base * retry.factor ** min(rounds - 1, 1000))
+    return uniform(0.0, longest)
+
+
+@frozen
+class Try:
+    """
+    The next step.
+
+    :ivar source: to ask.
+    :ivar delay: seconds to wait before, holding nothing.
+    :ivar whole: whether to ask for all of it, and not for the rest.
+    """
+
+    source: Source
+    delay: float = 0.0
+    whole: bool = False
+
+
+@define(eq=False)
+class _Standing:
+    """How a source has done in this download."""
+
+    source: Source
+    tries: int = 0
+    mismatches: int = 0
+    final: bool = False
+    whole: bool = False
+    until: float = 0.0  # a Retry-After's end
+
+
+@define(eq=False)
+class Tries:
+    """
+    The tries of one download over its sources.
+
+    :ivar retry: the settings.
+    :ivar clock: seconds that never jump.
+    :ivar uniform: as `random.uniform`.
+    """
+
+    _sources: Sequence[Source]
+    _retry: Retry
+    _clock: Callable[[], float]
+    _uniform: Callable[[float, float], float]
+    _standings: list[_Standing] = field(init=False)
+    _round: list[_Standing] = field(init=False)
+    _rounds: int = field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._standings = [_Standing(source) for source in self._sources]
+        self._round = list(self._standings)
+
+    def first(self, paused: Callable[[Source], float]) -> Try:
+        """Return the first step; *paused* tells the seconds for which a source's host wants to be left alone."""
+        return self._take(self._round, paused, 0.0)
+
+    def _take(self, candidates: list[_Standing], paused: Callable[[Source], float], least: float) -> Try:
+        now = self._clock()
+
+        def wait(standing: _Standing) -> float:
+            return max(least, standing.until - now, paused(standing.source))
+
+        chosen = candidates[0]
+        if len(candidates) > 1 and wait(chosen) > least:
+            chosen = min(candidates, key=wait)
+        if chosen in self._round:
+            self._round.remove(chosen)
+        chosen.tries += 1
+        step = Try(chosen.source, wait(chosen), chosen.whole)
+        chosen.whole = False
+        return step
+
+    def again(self, source: Source, other: Source | None) -> Try:
+        """Return a try at once, beyond the settings: a hook has repaired *source*, or knows an*other*."""
+        standing = next(each for each in self._standings if each.source is source)
+        if other is not None:
+            standing = _Standing(other)
+            self._standings.append(standing)
+        standing.tries += 1
+        return Try(standing.source, 0.0, False)
+
+    def after(self, source: Source, error: PulpError, resumed: bool, paused: Callable[[Source], float], now: float) -> Try | None:
+        """
+        Return the step that follows *error*, or None to give up.
+
+        :param source: that failed.
+        :param resumed: whether the try added to bytes of an earlier one.
+        :param paused: as for `first`.
+        :param now: seconds since the epoch, for dates.
+        """
+        standing = next(each for each in self._standings if each.source is source)
+        again = self._judge(standing, error, resumed, now)
+        self._round = [each for each in self._round if not each.final]
+        if again:  # a body spliced from two tries proves nothing about this source: the same again, from the start
+            standing.whole = True
+            return Try(source, 0.0, True)
+        if self._round:
+            return self._take(self._round, paused, 0.0)
+        alive = [each for each in self._standings if not each.final]
+        if not alive or sum(each.tries for each in alive) > self._retry.retries:
+            return None
+        self._rounds += 1
+        self._round = list(alive)
+        mismatch = isinstance(error, (SizeMismatch, DigestMismatch)) and len(alive) == 1
+        least = 0.0 if mismatch else backoff(self._retry, self._rounds, self._uniform)
+        return self._take(self._round, paused, least)
+
+    def _judge(self, standing: _Standing, error: PulpError, resumed: bool, now: float) -> bool:
+        """Note what *error* means for its source; return whether to ask the same once more, for all of it."""
+        if isinstance(error, ResumeRefused) or (resumed and isinstance(error, (SizeMismatch, DigestMismatch))):
+            return True
+        if isinstance(error, (SizeMismatch, DigestMismatch)):
+            standing.mismatches += 1
+            standing.final = standing.mismatches > 1
+            standing.whole = True
+            return False
+        standing.final = not getattr(error, "retryable", False)
+        asked = retry_after(error.retry_after, now) if isinstance(error, HTTPStatusError) and error.retryable else None
+        if asked is not None:
+            standing.until = self._clock() + asked
+        return False
+
+    def too_late(self, error: PulpError, now: float) -> RetryLater | None:
+        """Return what to say instead of *error* when it asks to wait for longer than we do."""
+        if isinstance(error, HTTPStatusError) and error.retryable:
+            asked = retry_after(error.retry_after, now)
+            if asked is not None and asked > self._retry.retry_after:
+                return RetryLater(error.url, asked, self._retry.retry_after)
+        return None
