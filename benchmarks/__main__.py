@@ -41,6 +41,8 @@ def _arguments() -> argparse.Namespace:
             parser.error(f"--{option}: {min(unknown)!r} is none of {', '.join(known)}")
     if arguments.rounds < 1 or arguments.jobs < 1 or not 0 < arguments.scale <= 1:
         parser.error("--rounds and --jobs are at least 1, --scale is above 0 and at most 1")
+    if arguments.dir is not None and not arguments.dir.is_dir():
+        parser.error(f"--dir: {arguments.dir} is no directory")
     return arguments
 
 

@@ -40,8 +40,8 @@ class Watch:
         self.start()
 
 
-def main() -> None:
-    """Run the command line; write the longest delay when its reactor has stopped."""
+def main() -> int:
+    """Run the command line and return its exit status; write the longest delay when its reactor has stopped."""
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
@@ -52,4 +52,4 @@ def main() -> None:
     reactor.addSystemEventTrigger("after", "shutdown", lambda: path.write_text(str(watch.longest)))
     from twisted_pulp.cli import main as run
 
-    run()
+    return run()

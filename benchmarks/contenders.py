@@ -89,7 +89,7 @@ def _arguments(order: Order) -> list[str]:
 
 def _program(module: str, *arguments: str) -> list[str]:
     # Like a console script: `-m` would import runpy as well, which takes some milliseconds.
-    return [sys.executable, "-c", f"from {module} import main; main()", *arguments]
+    return [sys.executable, "-c", f"import sys; from {module} import main; sys.exit(main())", *arguments]
 
 
 def _peer(module: str, *options: str) -> Callable[[Order], list[str]]:

@@ -102,6 +102,10 @@ def _measured(command: list[str], environ: dict[str, str]) -> Run:
             _, status, usage = os.wait4(process.pid, 0)
             wall = time.monotonic() - start
             process.returncode = os.waitstatus_to_exitcode(status)
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            raise
         finally:
             timer.cancel()
         if process.returncode:

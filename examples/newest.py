@@ -44,18 +44,19 @@ async def newest(reactor: Any, settings: PipSettings, projects: list[str], direc
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
     context = Context(reactor)
     try:
-        fetch = Fetch(opened(settings, context, reactor, in_thread), Platform.here(), in_thread)
+        fetch = Fetch(opened(settings, context, reactor, in_thread), Platform.here(), in_thread, show)
         downloader = context.downloader(hooks=Hooks(progress=show.progress), directory=str(directory))
         show.start(len(projects))
         try:
-            await fetch.run(projects, downloader, show)
+            await fetch.run(projects, downloader)
         finally:
             show.stop()
     finally:
         await context.close()
     console.print(table(fetch.outcomes))
     for (url, problem), count in fetch.troubles.items():
-        console.print(f"{url}: {problem} ({count} times)", markup=False, highlight=False, soft_wrap=True)
+        times = f" ({count} times)" if count > 1 else ""
+        console.print(f"{url}: {problem}{times}", markup=False, highlight=False, soft_wrap=True)
     console.print(totals(fetch.outcomes, reactor.seconds() - started), markup=False, highlight=False)
     return int(any(outcome.failed for outcome in fetch.outcomes))
 

@@ -135,12 +135,6 @@ class _Schemes(dict[bytes, IAgent]):
         super().__init__(ours)
         self._reactor, self._remote = reactor, remote
 
-    def get(self, scheme: bytes, default: Any = None) -> Any:
-        """Return the agent of *scheme*, or *default*."""
-        agent = super().get(scheme)
-        if agent is None:
-            factory = third_party().get(scheme.decode("latin-1"))
-            if factory is None:
-                return default
-            agent = self[scheme] = factory(self._reactor, self._remote)
+    def __missing__(self, scheme: bytes) -> IAgent:
+        agent = self[scheme] = third_party()[scheme.decode("latin-1")](self._reactor, self._remote)
         return agent

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from twisted_pulp.digests import checked_digests
 from twisted_pulp.errors import PulpError, SettingsError, shown
-from twisted_pulp.headers import checked_headers
+from twisted_pulp.headers import checked_headers, names_of
 from twisted_pulp.settings import Remote
 from twisted_pulp.urls import prepared, without_userinfo
 
@@ -81,7 +81,7 @@ class Download:
     size: int | None
     digests: Mapping[str, str]
     compute: frozenset[str]
-    headers: Mapping[str, str] = field(repr=list)
+    headers: Mapping[str, str] = field(repr=names_of)
     attachment: Any
 
     def __init__(
@@ -178,7 +178,7 @@ class DownloadReport:
     digests: Mapping[str, str] = _NOTHING
     verified: bool = False
     status: int | None = None
-    headers: Mapping[str, str] = field(default=_NOTHING, repr=list)
+    headers: Mapping[str, str] = field(default=_NOTHING, repr=names_of)
     source: Source | None = None
     attempts: tuple[Attempt, ...] = ()
     started: float = 0.0
@@ -237,5 +237,3 @@ class Group:
 
     id: Any
     downloads: Iterable[Download]
-
-

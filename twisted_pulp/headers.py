@@ -21,6 +21,11 @@ def is_field_value(value: object) -> bool:
     return isinstance(value, str) and _VALUE(value) is not None
 
 
+def names_of(headers: Mapping[str, str]) -> str:
+    """Return what may be shown of *headers*: their names."""
+    return repr(list(headers))
+
+
 def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """
     Return a read-only copy of *headers*.

@@ -101,7 +101,9 @@ class IDownloader(Interface):
         :returns: a Deferred of the totals.
         """
 
-    def download_groups(groups: Iterable[Group], concurrency: int = 8) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
+    def download_groups(
+        groups: Iterable[Group], concurrency: int = 8
+    ) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
         """
         Download groups of files; a URL that several groups want is fetched once.
 

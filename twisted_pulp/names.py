@@ -12,8 +12,14 @@ from twisted_pulp.errors import PathError
 __all__ = ["file_name_of", "inside"]
 
 # Device names of Windows: a mirror's directory may live on, or be served to, such a machine.
-_RESERVED = re.compile(r"(?i)(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(?:\..*)?").fullmatch
+_RESERVED = re.compile(
+    r"(?i)(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(?:\..*)?", re.S
+).fullmatch
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\*?\"<>|\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]").search
+# Most names: nothing in them needs a closer look. No dot at the ends, and no device's name, which has letters only.
+_PLAIN = re.compile(
+    r"(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z))[A-Za-z0-9_][A-Za-z0-9._+-]{0,200}[A-Za-z0-9_]"
+).fullmatch
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 #: What temporary files and journals beside a target are called; no target may be.
 PARTIAL, JOURNAL = ".pulp-part", ".pulp-journal"
@@ -29,6 +35,8 @@ def inside(directory: str, name: str) -> str:
     :param name: not trusted; a relative path as PULP_MANIFEST and other metadata write it.
     :raises PathError: when it would leave *directory*, or a part of it is no portable file name.
     """
+    if _PLAIN(name) and not name.endswith((PARTIAL, JOURNAL)):
+        return f"{directory}/{name}"
     if len(os.fsencode(name) if not _FORBIDDEN(name) else b"") > _LONGEST_PATH:
         raise PathError(detail="the path is too long")
     parts = unicodedata.normalize("NFC", name).split("/") if not name.isascii() else name.split("/")
@@ -71,5 +79,6 @@ def file_name_of(url: str) -> str:
     path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
     name = unquote_to_bytes(path.rpartition("/")[2]).decode("utf-8", "replace")
     if "/" in name or _refused(name) is not None:
-        raise PathError(url, f"the URL does not end with a file name ({_refused(name) or 'it hides a separator'}); give a path")
+        why = _refused(name) or "it hides a separator"
+        raise PathError(url, f"the URL does not end with a file name ({why}); give a path")
     return unicodedata.normalize("NFC", name)

@@ -14,7 +14,11 @@ Origin = tuple[str, str, int]
 
 _PORTS = {"http": 80, "https": 443, "ftp": 21, "file": 0}
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)", re.S)
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9.:\[\]_-]*(?:[/?][!$-;=?-Z_a-z~&'%@\[\]]*)?").fullmatch
+# Most URLs; those that are not get a second look.
+_PLAIN = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._-]+(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?|file://)"
+    r"(?:[/?][!$-;=?-Z_a-z~&'%@\[\]]*)?"
+).fullmatch
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?").fullmatch
 # Everything a server may be sent as it stands (RFC 3986 section 2); "%" too, so that what was encoded stays as given.
 _SAFE = "!#$%&'()*+,/:;=?@[]~-._"
@@ -61,7 +65,7 @@ def origin_of(url: str) -> Origin:
 
 def prepared(url: str) -> str:
     """
-    Return *url* as it goes on the wire: ASCII, what was encoded as given, the rest encoded, no fragment (RFC 3986 section 6.2).
+    Return *url* as it goes on the wire: ASCII, what was encoded as given, the rest encoded, no fragment.
 
     :raises SettingsError: on control characters, which would inject headers, and on a host that is not one.
     """
@@ -73,7 +77,8 @@ def prepared(url: str) -> str:
     userinfo, at, host = netloc.rpartition("@")
     if not host.isascii():
         host = _idna(host)
-    if scheme != "file" and not _HOST(host):
+    match = _HOST(host)
+    if (match is None and (host or scheme != "file")) or (match and int(match[2] or 0) > 65535):
         raise SettingsError("url", shown(url), "a host and a port that can be reached")
     return f"{scheme}://{userinfo}{at}{host}{quote(rest, safe=_SAFE)}"
 

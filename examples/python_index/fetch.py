@@ -11,7 +11,7 @@ from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from twisted_pulp import Download, Source
-from twisted_pulp.errors import Cancelled, PulpError, SettingsError
+from twisted_pulp.errors import Cancelled, DownloadError, PulpError, SettingsError
 from twisted_pulp.interfaces import IDownloader
 
 from .choice import Platform, newest
@@ -36,15 +36,15 @@ class Fetch:
     _indexes: Sequence[Index]
     _platform: Platform
     _in_thread: InThread
+    _show: Show
     outcomes: list[Outcome] = field(init=False, factory=list)
     troubles: Counter[tuple[str, str]] = field(init=False, factory=Counter)
 
-    async def run(self, projects: Sequence[str], downloader: IDownloader, show: Show) -> None:
+    async def run(self, projects: Sequence[str], downloader: IDownloader) -> None:
         """
         Do it.
 
         :param downloader: for the files; its paths are file names.
-        :param show: told of each download that has ended.
         """
         self.outcomes += [Outcome(project) for project in projects]
         async for report in downloader.download_all(self._downloads(), concurrency=_AT_ONCE):
@@ -52,7 +52,7 @@ class Fetch:
             outcome.report = report
             if report.error is not None:
                 outcome.problem = str(report.error)
-            show.ended(report)
+            self._show.ended(report)
 
     async def _downloads(self) -> AsyncIterator[Download]:
         """Give the downloads as they become known: the first begin while indexes are asked for the others."""
@@ -61,7 +61,9 @@ class Fetch:
         try:
             for each in coming:
                 download = await each
-                if download is not None:
+                if download is None:
+                    self._show.ended(None)
+                else:
                     yield download
         finally:
             for each in coming:
@@ -70,10 +72,12 @@ class Fetch:
 
     async def _download(self, outcome: Outcome) -> Download | None:
         asked = [Deferred.fromCoroutine(self._files(index, outcome.project)) for index in self._indexes]
-        files = [file for found in await gatherResults(asked) for file in found]
+        answers = await gatherResults(asked)
+        files = [file for found in answers if found is not None for file in found]
         chosen = newest(files, self._platform)
         if not chosen:
-            outcome.problem = f"none of its {len(files)} files runs here" if files else "no index has it"
+            nobody = "no index that answered has it" if None in answers else "no index has it"
+            outcome.problem = f"none of its {len(files)} files can be used here" if files else nobody
             return None
         outcome.file = chosen[0]
         try:
@@ -82,14 +86,15 @@ class Fetch:
             outcome.problem = str(error)
             return None
 
-    async def _files(self, index: Index, project: str) -> list[IndexFile]:
+    async def _files(self, index: Index, project: str) -> list[IndexFile] | None:
         try:
             found = await index.files(project)
         except Cancelled:
             raise
         except (PulpError, PageError) as error:
-            self.troubles[index.url, str(error)] += 1
-            return []
+            # An index that is down is down for all; the pages' own URLs would hide that.
+            self.troubles[index.url, error.reason if isinstance(error, DownloadError) else str(error)] += 1
+            return None
         return [file for file in found if file.project == project]
 
     async def _made(self, chosen: list[IndexFile], outcome: Outcome) -> Download:

@@ -15,7 +15,6 @@ from twisted.internet.task import deferLater
 
 from twisted_pulp import Remote
 from twisted_pulp.errors import ConnectError, DownloadError, HTTPStatusError, PulpError, shown
-from twisted_pulp.transfer import Memory
 
 from .files import IndexFile
 from .pages import ACCEPT, HTML, PageError, files_on
@@ -27,16 +26,17 @@ _WAITS = (0.5, 2.0)
 
 
 class Downloader(Protocol):
-    """The part of a Downloader that indexes need."""
+    """
+    The part of a Downloader that indexes need.
+
+    :ivar remote: its settings.
+    """
 
     remote: Remote
 
     @property
     def http(self) -> Any:
         """A treq HTTPClient."""
-
-    def download(self, download: Any, **fields: Any) -> Awaitable[Any]:
-        """Download one file."""
 
 
 class Index(Protocol):
@@ -83,6 +83,7 @@ class DiskIndex:
     """A simple API on disk: a directory for each project, with a page or with the files themselves."""
 
     _downloader: Downloader
+    _clock: IReactorTime
     _in_thread: InThread
     _root: Path
 
@@ -91,11 +92,10 @@ class DiskIndex:
         return self._root.as_uri()
 
     async def files(self, project: str) -> list[IndexFile]:
-        page = self._root / project / "index.html"
-        if await self._in_thread(page.is_file):
-            return await files_below(page, self._downloader, self._in_thread)
-        if await self._in_thread(page.parent.is_dir):
-            return await files_below(page.parent, self._downloader, self._in_thread)
+        directory = self._root / project
+        found = await files_at(f"{directory.as_uri()}/", self._downloader, self._clock)
+        if found or await self._in_thread(directory.is_dir):
+            return found or await files_in(directory, self._downloader, self._in_thread)
         if await self._in_thread(self._root.is_dir):
             return []
         raise PageError("there is no such directory")
@@ -153,23 +153,20 @@ async def _asked(url: str, downloader: Downloader) -> list[IndexFile]:
         return []
     if response.code >= 400:
         raise HTTPStatusError.of(url, response.code)
-    content_type = (response.headers.getRawHeaders("Content-Type") or [""])[-1]
+    # A file has no type; pages on disk are in HTML.
+    unnamed = HTML[1] if url.startswith("file:") else ""
+    content_type = (response.headers.getRawHeaders("Content-Type") or [unnamed])[-1]
     return files_on(body, content_type, response.request.absoluteURI.decode("ascii"), downloader.remote)
 
 
-async def files_below(place: Path, downloader: Downloader, in_thread: InThread) -> list[IndexFile]:
+async def files_in(directory: Path, downloader: Downloader, in_thread: InThread) -> list[IndexFile]:
     """
-    Return the files in the directory *place*, or those that *place* links to when it is a page.
+    Return the files in *directory*.
 
-    :raises PulpError: when it cannot be read.
-    :raises PageError: when it is something else.
+    :raises PageError: when it cannot be read.
     """
-    if place.suffix in (".html", ".htm"):
-        memory = Memory()
-        await downloader.download(place.as_uri(), writer=memory)
-        return files_on(memory.content or b"", HTML[1], place.as_uri(), downloader.remote)
     try:
-        return await in_thread(_listed, place, downloader.remote)  # type: ignore[no-any-return]
+        return await in_thread(_listed, directory, downloader.remote)  # type: ignore[no-any-return]
     except OSError as error:
         raise PageError(str(error)) from error
 

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_pulp import TLS, Context, Remote
 from twisted_pulp.errors import shown
 
-from .index import DiskIndex, Downloader, Index, InThread, Links, SimpleIndex, files_at, files_below, path_of
+from .index import DiskIndex, Downloader, Index, InThread, Links, SimpleIndex, files_at, files_in, path_of
 from .pip_settings import PipSettings
 
 
@@ -27,7 +27,7 @@ def opened(settings: PipSettings, context: Context, clock: IReactorTime, in_thre
     for url in (*settings.find_links, *settings.indexes):
         flat = url in settings.find_links
         if url.startswith("file:"):
-            found.append(_on_disk(path_of(url).resolve(), flat, context, in_thread))
+            found.append(_on_disk(path_of(url).resolve(), flat, context, clock, in_thread))
             continue
         remote = Remote(url=url, tls=tls)
         # The Remote has user name and password now, and sends them where they belong.
@@ -39,13 +39,16 @@ def opened(settings: PipSettings, context: Context, clock: IReactorTime, in_thre
     return found
 
 
-def _on_disk(path: Path, flat: bool, context: Context, in_thread: InThread) -> Index:
+def _on_disk(path: Path, flat: bool, context: Context, clock: IReactorTime, in_thread: InThread) -> Index:
+    page = flat and path.suffix in (".html", ".htm")
     # The files of an index are often beside its pages: .../simple/PROJECT/index.html and .../packages/FILE.
-    root = path if flat and path.is_dir() else path.parent
+    root = path if flat and not page else path.parent
     downloader = _downloader(context, Remote(url=path.as_uri(), file_roots=(str(root),)))
+    if page:
+        return Links(path.as_uri(), partial(files_at, path.as_uri(), downloader, clock))
     if flat:
-        return Links(path.as_uri(), partial(files_below, path, downloader, in_thread))
-    return DiskIndex(downloader, in_thread, path)
+        return Links(path.as_uri(), partial(files_in, path, downloader, in_thread))
+    return DiskIndex(downloader, clock, in_thread, path)
 
 
 def _downloader(context: Context, remote: Remote) -> Downloader:

@@ -42,9 +42,10 @@ def files_on(page: bytes, content_type: str, url: str, remote: Remote) -> list[I
     if kind in HTML:
         charset = header.get_content_charset("utf-8")
         try:
-            return files_in_html(page.decode(charset, "replace"), url, remote)
-        except LookupError as error:
-            raise PageError(f"an unknown charset: {charset}") from error
+            text = page.decode(charset, "replace")
+        except (LookupError, ValueError) as error:
+            raise PageError(f"a page in the charset {charset!r}") from error
+        return files_in_html(text, url, remote)
     raise PageError(f"a page of type {content_type!r}")
 
 
@@ -138,11 +139,14 @@ def files_in_html(page: str, url: str, remote: Remote) -> list[IndexFile]:
     """
     Return the files that a page in HTML links to, whatever projects they belong to.
 
-    :raises PageError: when it is of a version to come.
+    :raises PageError: when it cannot be read, or is of a version to come.
     """
     parser = _Links(url)
-    parser.feed(page)
-    parser.close()
+    try:
+        parser.feed(page)
+        parser.close()
+    except AssertionError as error:  # what the standard library makes of some broken declarations
+        raise PageError(f"HTML that cannot be read: {error}") from error
     _check_version(parser.version)
     found = []
     for attributes in parser.links:

@@ -26,8 +26,8 @@ class Show(Protocol):
     def progress(self, download: Download, received: int, total: int | None) -> None:
         """*received* bytes of the file are here."""
 
-    def ended(self, report: DownloadReport) -> None:
-        """A download is over."""
+    def ended(self, report: DownloadReport | None) -> None:
+        """A download is over; None: there was no file to download."""
 
     def stop(self) -> None:
         """End."""
@@ -69,11 +69,10 @@ class Bars:
             task = self._tasks[download.path] = self._files.add_task(escape(str(download.path)), total=total)
         self._files.update(task, completed=received, total=total)
 
-    def ended(self, report: DownloadReport) -> None:
+    def ended(self, report: DownloadReport | None) -> None:
         self._all.advance(self._count)
-        task = self._tasks.pop(report.download and report.download.path, None)
-        if task is not None:
-            self._files.remove_task(task)
+        if report is not None and report.download is not None and report.download.path in self._tasks:
+            self._files.remove_task(self._tasks.pop(report.download.path))
 
     def stop(self) -> None:
         self._drawing.stop()
@@ -92,8 +91,8 @@ class Lines:
     def progress(self, download: Download, received: int, total: int | None) -> None:
         """A log is no place for parts of files."""
 
-    def ended(self, report: DownloadReport) -> None:
-        if report.error is None and not report.present and report.download is not None:
+    def ended(self, report: DownloadReport | None) -> None:
+        if report is not None and report.error is None and not report.present and report.download is not None:
             line = f"{report.download.path} ({decimal(report.size or 0)})"
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from abc import ABC
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
 from twisted.trial.runner import TestLoader, TestSuite
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import _newclient
+
+from twisted_pulp.http import HTTPConnection
+from twisted_pulp.http._request import Request
+from twisted_pulp.http._response import Response
 
 
 class Namespace:
@@ -21,8 +27,30 @@ class Namespace:
         return getattr(self._module, name)
 
 
+class AnyRequest(ABC):  # noqa: B024  # it has members, not children
+    """Twisted's requests and ours, for ``isinstance``."""
+
+
+class AnyResponse(ABC):  # noqa: B024
+    """Twisted's responses and ours, for ``isinstance``."""
+
+
+AnyRequest.register(_newclient.Request)
+AnyRequest.register(Request)
+AnyResponse.register(_newclient.Response)
+AnyResponse.register(Response)
+
+
+class Connection(HTTPConnection):
+    """Lets tests call what Twisted's protocol calls when it can take another request."""
+
+    @property
+    def _quiescentCallback(self) -> Callable[[HTTPConnection], object]:
+        return self._quiescent
+
+
 def borrowed(
-    case: type[SynchronousTestCase], module: str, names: Mapping[tuple[object, str], object]
+    case: type[SynchronousTestCase], module: str, names: Mapping[tuple[Any, str], object]
 ) -> type[SynchronousTestCase]:
     """Return *case* as a class of *module* before each of whose tests the attributes in *names* are replaced."""
 

@@ -196,8 +196,10 @@ def test_duration(seconds: float, words: str) -> None:
 
 def test_outcome() -> None:
     """A file that is there shows its path and size, and whether it was there already."""
-    assert "fetched  a.bin  1000 B" == outcome(done(A))
-    assert "present  a.bin  1000 B" == outcome(done(A, present=True))
+    report = done(Download(A.url, "/d/a.bin"))
+    assert "fetched  a.bin  1000 B" == outcome(report, "/d/")
+    report.present = True
+    assert "present  /d/a.bin  1000 B" == outcome(report, "/e/")
 
 
 def test_failure() -> None:
@@ -208,8 +210,8 @@ def test_failure() -> None:
 @pytest.mark.parametrize(
     ("totals", "words"),
     [
-        (Totals(succeeded=1, bytes=2048), "1 file; 2.0 KiB in 2.0 s (1.0 KiB/s)"),
-        (Totals(succeeded=3, present=2, failed=1), "4 files, 2 present, 1 failed; 0 B in 2.0 s"),
+        (Totals(succeeded=1, bytes=2048), "1 file; 2.0 KiB in 2.00 s (1.0 KiB/s)"),
+        (Totals(succeeded=3, present=2, failed=1), "4 files, 2 present, 1 failed; 0 B in 2.00 s"),
     ],
 )
 def test_summary(totals: Totals, words: str) -> None:

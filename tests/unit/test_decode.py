@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import resource
 import sys
 import time
@@ -343,6 +344,7 @@ def test_length_over_limit(codings: list[bytes], length: int) -> None:
 @pytest.mark.parametrize(
     ("codings", "make"),
     [([], bytes), ([b"gzip"], lambda size: gzip.compress(bytes(size))), ([b"deflate"], lambda size: bare(bytes(size)))],
+    ids=["identity", "gzip", "bare"],
 )
 @pytest.mark.parametrize("limit", [0, 1000, 65536])
 def test_limit(codings: list[bytes], make: Any, limit: int) -> None:
@@ -357,6 +359,13 @@ def test_limit(codings: list[bytes], make: Any, limit: int) -> None:
     response.end(ResponseFailed([Failure(ConnectionDone())]))
     assert [(TooLarge, URL.decode(), limit)] == [(type(end), end.url, end.limit) for end in body.ends]  # type: ignore[attr-defined]
     assert len(body.data) <= limit
+
+
+def test_limit_inside() -> None:
+    """What is between two codings may be a little larger than what is inside both."""
+    data = random.Random(1).randbytes(1000)
+    body = received([b"gzip", b"gzip"], [gzip.compress(gzip.compress(data))], 1000)
+    assert (data, [DONE]) == (body.data, body.ends)
 
 
 def test_limit_of_nothing() -> None:
@@ -408,7 +417,11 @@ def _peak() -> int:
 # Broken bodies
 
 
-@pytest.mark.parametrize("coded", [gzip.compress(TEXT[:5000]), zlib.compress(TEXT[:5000]), bare(TEXT[:5000])])
+@pytest.mark.parametrize(
+    "coded",
+    [gzip.compress(TEXT[:5000]), zlib.compress(TEXT[:5000]), bare(TEXT[:5000])],
+    ids=["gzip", "zlib", "bare"],
+)
 def test_truncated(coded: bytes) -> None:
     """A coding without its end is never a clean end, wherever it was cut."""
     coding = b"gzip" if coded[:1] == b"\x1f" else b"deflate"
@@ -421,9 +434,10 @@ def test_truncated(coded: bytes) -> None:
 
 
 def test_truncated_inside() -> None:
-    """A coding without its end inside another that has one is found too."""
-    body = received([b"gzip", b"gzip"], [gzip.compress(gzip.compress(TEXT)[:-1])])
-    assert [Truncated] == [type(end) for end in body.ends]
+    """A coding without its end inside another that has one is found too, and the other way round."""
+    for coded in (gzip.compress(gzip.compress(TEXT)[:-1]), gzip.compress(gzip.compress(TEXT))[:-1]):
+        body = received([b"gzip", b"gzip"], [coded])
+        assert [Truncated] == [type(end) for end in body.ends]
 
 
 def test_truncated_member() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from examples.python_index.pages import ACCEPT, PageError, files_on
 from twisted_pulp import Remote
@@ -15,7 +18,7 @@ SHA256 = "ab" * 32
 WHEEL = "attrs-26.1.0-py3-none-any.whl"
 
 
-def page(*files: dict[str, object], version: str = "1.1") -> bytes:
+def page(*files: Mapping[str, object], version: str = "1.1") -> bytes:
     """Write a page in JSON."""
     return json.dumps({"meta": {"api-version": version}, "name": "attrs", "files": files}).encode()
 
@@ -130,7 +133,9 @@ def test_refused(content_type: str, content: bytes, words: str) -> None:
 @pytest.mark.parametrize("reference", ["http://[::1", "https://a b/attrs-1.tar.gz", "mailto:x", "\x07", ""])
 def test_bad_links(reference: str) -> None:
     """A link that leads to no file is left out; the others count."""
-    entries = [{"filename": "attrs-1.tar.gz", "url": each, "hashes": {}} for each in ("http://[::1", "ok.tar.gz")]
+    entries: list[dict[str, object]] = [
+        {"filename": "attrs-1.tar.gz", "url": each, "hashes": {}} for each in ("http://[::1", "ok.tar.gz")
+    ]
     assert [URL + "ok.tar.gz"] == [
         file.url for file in files_on(page(*entries), "application/vnd.pypi.simple.v1+json", URL, REMOTE)
     ]
@@ -160,3 +165,64 @@ def test_other_names(name: str) -> None:
     """A file that is neither a wheel nor a source distribution is left out."""
     entry = {"filename": name, "url": "x", "hashes": {}}
     assert [] == files_on(page(entry), "application/vnd.pypi.simple.v1+json", URL, REMOTE)
+
+
+CONTENT_TYPES = st.sampled_from(["application/vnd.pypi.simple.v1+json", "text/html", "text/html; charset=utf-16"])
+TEXTS = st.text() | st.sampled_from(["http://[", "//", WHEEL, "attrs-1.tar.gz", "file:///etc/passwd", "\udc80"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    st.lists,
+    max_leaves=3,
+)
+ENTRIES = st.fixed_dictionaries(
+    {"filename": TEXTS, "url": TEXTS, "hashes": st.dictionaries(TEXTS, TEXTS, max_size=3)},
+    optional={"requires-python": VALUES, "yanked": VALUES, "size": VALUES},
+)
+PIECES = st.sampled_from(
+    [
+        "<",
+        ">",
+        "a ",
+        "href=",
+        "'",
+        '"',
+        "base ",
+        "meta ",
+        "name=pypi:repository-version ",
+        "content=",
+        "<!",
+        "<![",
+        "--",
+        "&",
+        "#",
+    ]
+)
+
+
+def only_page_errors(content: bytes, content_type: str) -> None:
+    """Read a page that may be anything; what is wrong with it must be a `PageError`."""
+    try:
+        files = files_on(content, content_type, URL, REMOTE)
+    except PageError:
+        return
+    assert all("/" not in file.name and file.url.isascii() for file in files)
+
+
+@given(st.binary(), CONTENT_TYPES | st.text(st.characters(exclude_characters="\r\n")))
+def test_any_bytes(content: bytes, content_type: str) -> None:
+    """Whatever an index sends, under whatever name, is files or an error that says what it is not."""
+    only_page_errors(content, content_type)
+
+
+@given(st.lists(ENTRIES, max_size=3))
+def test_any_json(entries: list[dict[str, object]]) -> None:
+    """Pages in JSON with anything in their fields are files or an error."""
+    only_page_errors(page(*entries), "application/vnd.pypi.simple.v1+json")
+
+
+@given(st.lists(PIECES | TEXTS).map("".join))
+@example("<![n")
+@example("<!DOCTYPE [")
+def test_any_html(content: str) -> None:
+    """Pages in broken HTML are files or an error."""
+    only_page_errors(content.encode("utf-8", "surrogatepass"), "text/html")

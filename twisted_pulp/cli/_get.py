@@ -19,7 +19,7 @@ from twisted_pulp.cli._plain import Plain
 from twisted_pulp.cli._signals import Signals
 from twisted_pulp.cli._streams import Stream
 from twisted_pulp.cli._wishes import Wishes
-from twisted_pulp.cli._words import summary, was_cancelled
+from twisted_pulp.cli._words import interrupted, summary, was_cancelled
 from twisted_pulp.clock import use_monotonic_clock
 from twisted_pulp.context import Context
 from twisted_pulp.download import DownloadReport, Totals
@@ -30,7 +30,7 @@ from twisted_pulp.transfer import Hooks
 __all__ = ["Get", "get"]
 
 #: Seconds after Ctrl-C in which everything must have ended; what is on disk can be resumed whenever the process ends.
-_PATIENCE = 0.9
+_PATIENCE = 0.8
 
 
 def get(options: GetOptions) -> int:
@@ -124,12 +124,16 @@ class Get:
             self._report.add_refused(refused)
         self._view.refused(refused)
         if self._options.fail_fast:
-            self._reactor.callLater(0, self._running.cancel)
+            # Not from inside the iterator that is to be ended.
+            self._reactor.callLater(0, self._cancel)
+
+    def _cancel(self) -> None:
+        self._running.cancel()
 
     def _interrupt(self, number: int) -> None:
         # Of what is already written nothing is lost when this ends in the middle.
         self._reactor.callLater(_PATIENCE, self._impatient)
-        self._running.cancel()
+        self._cancel()
 
     def _impatient(self) -> None:
         self._view.stop()
@@ -155,7 +159,7 @@ class Get:
                 view.complain(f"failed: {self._options.report}: {self._report.error.strerror}")
         line = summary(totals, time.monotonic() - self._began)
         if self._signals.received is not None:
-            view.complain(f"interrupted after {line}; the same command goes on from here")
+            view.complain(f"{interrupted(totals)}; the same command goes on from here")
         elif totals.failed:
             view.complain(line)
         elif not self._options.quiet:

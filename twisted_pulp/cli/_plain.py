@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from attrs import define, field
@@ -29,6 +30,7 @@ class Plain:
     _out: Stream
     _err: Stream
     quiet: bool = False
+    _here: str = field(init=False, factory=lambda: os.path.join(os.getcwd(), ""))
     _timer: Any = field(init=False, default=None)
 
     def watched(self, downloads: Any) -> Any:
@@ -43,7 +45,7 @@ class Plain:
         if report.error is not None:
             self.complain(failure(report))
         elif not self.quiet:
-            self.say(outcome(report))
+            self.say(outcome(report, self._here))
 
     def refused(self, refused: Refused) -> None:
         """Say what is wrong with a line of a list."""

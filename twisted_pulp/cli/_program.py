@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,12 +28,6 @@ def run_program(arguments: list[str] | None = None) -> int:
         return stop.exit_code
     except click.Abort:
         return 130
-    except BrokenPipeError:
-        # Whoever wanted the help has read enough; nor shall the interpreter complain when it ends.
-        from twisted_pulp.cli._streams import silence
-
-        silence(sys.stdout)
-        return 0
 
 
 def _pairs(read: Callable[[str], tuple[str, T]]) -> Callable[[Any, Any, tuple[str, ...]], dict[str, T]]:
@@ -53,13 +46,9 @@ def _pairs(read: Callable[[str], tuple[str, T]]) -> Callable[[Any, Any, tuple[st
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from twisted_pulp import __version__
 
-        try:
-            number = version("twisted_pulp")
-        except PackageNotFoundError:
-            number = "of a tree that is not installed"
-        click.echo(f"pulpdownloader {number}")
+        click.echo(f"pulpdownloader {__version__}")
         context.exit()
 
 

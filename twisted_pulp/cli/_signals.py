@@ -6,17 +6,20 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from attrs import define, field
 
 __all__ = ["Signals"]
 
+#: Seconds after the first signal: a thread that hangs in the name service or on a disk must not keep the process.
+_LAST = 0.95
+
 
 @define(eq=False)
 class Signals:
     """
-    Lets the first SIGINT or SIGTERM end everything in good order, and the second at once.
+    Lets the first SIGINT or SIGTERM end everything in good order, and the second, or a second later, at once.
 
     :ivar stop: called by the reactor with the first signal's number.
     :ivar at_once: called before the process ends at once, wherever it is.
@@ -35,10 +38,16 @@ class Signals:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
-            self._at_once()
-            os._exit(128 + number)
+            self._end(number)
         self.received = number
+        # The reactor cannot wait for this: when it has stopped, threads are still joined.
+        signal.signal(signal.SIGALRM, lambda *_: self._end(number))
+        signal.setitimer(signal.ITIMER_REAL, _LAST)
         self._reactor.callFromThread(self._stop, number)
+
+    def _end(self, number: int) -> NoReturn:
+        self._at_once()
+        os._exit(128 + number)
 
     @property
     def status(self) -> int | None:

@@ -24,6 +24,7 @@ __all__ = ["Terminal"]
 _INTERVAL = 0.125  # seconds between two pictures
 #: Seconds before a file is shown: thousands of small ones would only flicker.
 _SHOWN_AFTER = 0.3
+_NARROW = 70  # columns, below which the bars need the room more than the totals do
 
 
 @define(eq=False)
@@ -118,9 +119,11 @@ class Terminal:
     def picture(self, now: float) -> Table:
         """Return what is to be seen at *now*, seconds on the reactor's clock."""
         progress = self.progress
+        # The terminal itself writes "^C" behind the picture; on a line of its own it would leave a piece of it behind.
         table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
-        table.add_column(ratio=4, min_width=8)
+        table.width = max(20, self._console.size.width - 3)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=self._console.size.width // 3, min_width=12)
+        table.add_column(ratio=1, min_width=8)
         for _ in range(3):
             table.add_column(justify="right", no_wrap=True)
         speed = progress.speed(now)
@@ -137,7 +140,7 @@ class Terminal:
         room = max(1, self._console.size.height - 3)
         for row in rows[:room]:
             bar = ProgressBar(total=row.total, completed=row.received, pulse=row.total is None)
-            table.add_row(Text("  " + printable(row.name)), bar, self._bytes(row.received, row.total), "", "")
+            table.add_row(Text("  " + self._name(row)), bar, self._bytes(row.received, row.total), "", "")
         if len(rows) > room:
             table.add_row(Text(f"  and {len(rows) - room} more"), "", "", "", "")
         return table
@@ -146,9 +149,15 @@ class Terminal:
         files = self.progress.files
         return f"{self.progress.ended}/{files} files" if files is not None else f"{self.progress.ended} files"
 
-    @staticmethod
-    def _bytes(received: int, total: int | None) -> str:
-        return amount(received) if total is None else f"{amount(received)} of {amount(total)}"
+    def _name(self, row: Row) -> str:
+        """Return the end of its name, which tells files apart, as far as there is room."""
+        name, room = printable(row.name), max(10, self._console.size.width // 3 - 2)
+        return name if len(name) <= room else "…" + name[1 - room :]
+
+    def _bytes(self, received: int, total: int | None) -> str:
+        if total is None or self._console.size.width < _NARROW:
+            return amount(received)
+        return f"{amount(received)} of {amount(total)}"
 
     def _rows(self, now: float) -> list[Row]:
         shown = []

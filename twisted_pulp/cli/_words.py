@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted_pulp.download import DownloadReport, Totals
 from twisted_pulp.errors import Cancelled, DownloadError, shown
 
-__all__ = ["amount", "duration", "failure", "files", "outcome", "summary"]
+__all__ = ["amount", "duration", "failure", "files", "interrupted", "outcome", "summary", "was_cancelled"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -31,10 +31,10 @@ def files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
-def outcome(report: DownloadReport) -> str:
-    """Return a line about a file that is there now."""
+def outcome(report: DownloadReport, here: str) -> str:
+    """Return a line about a file that is there now; *here* is a directory, with its slash, that goes without saying."""
     verb = "present" if report.present else "fetched"
-    return f"{verb}  {report.path}  {amount(report.size or 0)}"
+    return f"{verb}  {(report.path or '').removeprefix(here)}  {amount(report.size or 0)}"
 
 
 def failure(report: DownloadReport) -> str:
@@ -52,7 +52,13 @@ def summary(totals: Totals, seconds: float) -> str:
     if totals.failed:
         done.append(f"{totals.failed} failed")
     speed = f" ({amount(totals.bytes / seconds)}/s)" if totals.bytes and seconds > 0 else ""
-    return f"{', '.join(done)}; {amount(totals.bytes)} in {seconds:.1f} s{speed}"
+    return f"{', '.join(done)}; {amount(totals.bytes)} in {seconds:.{1 if seconds >= 10 else 2}f} s{speed}"
+
+
+def interrupted(totals: Totals) -> str:
+    """Return a line about as far as it came."""
+    failed = f", {totals.failed} failed" if totals.failed else ""
+    return f"interrupted: {files(totals.succeeded)} done{failed}"
 
 
 def was_cancelled(report: DownloadReport) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
@@ -17,7 +17,7 @@ __all__ = ["Crowd", "Results"]
 
 I = TypeVar("I")  # noqa: E741 -- an item
 R = TypeVar("R")
-# Items that need no waiting are done in one turn of the reactor, up to this many.
+# A worker lets the reactor have a turn after so many items: it may be that none of them had to wait.
 _TURN = 64
 
 
@@ -26,19 +26,21 @@ class Crowd(Generic[I, R]):
     Start something for each item, so many at once, and hand on what comes of it.
 
     :param clock: the reactor.
-    :param start: item -> Deferred of a result, which never fails and can be cancelled.
+    :param start: item -> an awaitable of a result; cancelled, it ends soon, and its result counts no more.
     :param items: pulled one at a time, when a worker is free.
     :param give: called with each result; a Deferred it returns is waited for. What it raises ends everything.
     :param concurrency: workers.
+    :param among: the crowds at work; this one is among them while it is.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
-        start: Callable[[I], Deferred[R]],
+        start: Callable[[I], Awaitable[R]],
         items: Iterable[I] | AsyncIterable[I],
         give: Callable[[R], object],
         concurrency: int,
+        among: set[Crowd[Any, Any]],
     ) -> None:
         if type(concurrency) is not int or concurrency < 1:
             raise SettingsError("concurrency", concurrency, "a whole number from 1")
@@ -50,10 +52,12 @@ class Crowd(Generic[I, R]):
         else:
             self._items = iter(items)
         self._pulling = DeferredLock()
-        self._waits: dict[Deferred[Any], None] = {}
+        self._workers: list[Deferred[None]] = []
         self._stopped = False
         self._error: Failure | None = None
         self._working = 0
+        self._among = among
+        self._awaited: list[Deferred[None]] = []
         self._ended: Deferred[None] | None = None
 
     def run(self) -> Deferred[None]:
@@ -67,8 +71,14 @@ class Crowd(Generic[I, R]):
 
     async def _run(self) -> None:
         self._working = self._concurrency
+        self._among.add(self)
         for _ in range(self._concurrency):
-            Deferred.fromCoroutine(self._work()).addErrback(self._failed).addBoth(self._left)
+            if self._stopped:
+                self._working -= 1
+                continue
+            worker = Deferred.fromCoroutine(self._work())
+            self._workers.append(worker)
+            worker.addErrback(self._failed).addBoth(self._left)
         cancelled = False
         while self._working:
             self._ended = Deferred()
@@ -79,16 +89,25 @@ class Crowd(Generic[I, R]):
                 self.stop()
         if self._later is not None and hasattr(self._later, "aclose"):
             await self._later.aclose()
+        self._among.discard(self)
+        for d in self._awaited:
+            d.callback(None)
         if self._error is not None:
             self._error.raiseException()
         if cancelled:
             raise CancelledError
 
+    def ended(self) -> Deferred[None]:
+        """Return a Deferred that fires when everything has ended."""
+        d: Deferred[None] = Deferred()
+        self._awaited.append(d)
+        return d
+
     def stop(self) -> None:
         """Pull no more, and cancel what is going on."""
         self._stopped = True
-        for d in list(self._waits):
-            d.cancel()
+        for worker in list(self._workers):
+            worker.cancel()
 
     def _failed(self, why: Failure) -> None:
         if self._error is None and not (self._stopped and why.check(CancelledError)):
@@ -100,41 +119,28 @@ class Crowd(Generic[I, R]):
         if not self._working and self._ended is not None and not self._ended.called:
             self._ended.callback(None)
 
-    async def _waited(self, d: Deferred[Any]) -> Any:
-        self._waits[d] = None
-        try:
-            return await d
-        finally:
-            self._waits.pop(d, None)
-
     async def _work(self) -> None:
-        turn = 0
+        items, later, start, give, done = self._items, self._later, self._start, self._give, 0
         while not self._stopped:
             try:
-                item = next(self._items) if self._later is None else await self._pulled(self._later)
+                item = next(items) if later is None else await self._pulled(later)
             except (StopIteration, StopAsyncIteration):
                 return
-            d = self._start(item)
-            if d.called:
-                turn += 1
-            result = await self._waited(d)
-            given = self._give(result)
-            if isinstance(given, Deferred) or hasattr(given, "__await__"):
-                await self._waited(given if isinstance(given, Deferred) else Deferred.fromCoroutine(given))  # type: ignore[arg-type]
-                turn = 0
-            if turn >= _TURN and not self._stopped:
-                turn = 0
-                await self._waited(deferLater(self._clock, 0))
+            result = await start(item)
+            if self._stopped:
+                return
+            given = give(result)
+            if given is not None and hasattr(given, "__await__"):
+                await given
+            done += 1
+            if not done % _TURN:
+                await deferLater(self._clock, 0)
 
     async def _pulled(self, items: AsyncIterator[I]) -> I:
         async with self._pulling:
             if self._stopped:
                 raise StopAsyncIteration
-            return await self._waited(Deferred.fromCoroutine(_next(items)))  # type: ignore[no-any-return]
-
-
-async def _next(items: AsyncIterator[I]) -> I:
-    return await anext(items)
+            return await anext(items)
 
 
 class _Queue(Generic[R]):

@@ -49,7 +49,8 @@ class Downloader:
         self._tree = None if directory is None else Tree(os.path.abspath(directory))
         self._private: str | None = None
         self._made = 0
-        self._running: dict[Deferred[DownloadReport], Deferred[None]] = {}
+        self._running: dict[Deferred[None], Deferred[DownloadReport]] = {}
+        self._crowds: set[Crowd[Any, Any]] = set()
         self._http: Any = None
         self._agent: IAgent | None = None
         self._closed = False
@@ -87,25 +88,32 @@ class Downloader:
 
     def _start(self, download: Download) -> Deferred[DownloadReport]:
         """Return a Deferred of a report, which may be of a failure; it never fails."""
+        ended: Deferred[None] = Deferred()
+        d = Deferred.fromCoroutine(self._fetch(download))
+        self._running[ended] = d
+
+        def over(report: DownloadReport) -> DownloadReport:
+            del self._running[ended]
+            ended.callback(None)
+            return report
+
+        return d.addCallback(over)
+
+    async def _fetch(self, download: Download) -> DownloadReport:
+        """Return a report, which may be of a failure."""
         if self._closed:
             return _failed(download, Cancelled(download.url, "the downloader is closed"))
         try:
             target, path = self._target(download)
         except PulpError as error:
             return _failed(download, error)
-        d = Transfer(self._shared(), self.remote, download, target, self._hooks, self._force).start()
-        if d.called:
+        transfer = Transfer(self._shared(), self.remote, download, target, self._hooks, self._force)
+        try:
+            if self.remote.timeouts.total is None:
+                return await transfer.run()
+            return await transfer.start()
+        finally:
             self.context.paths.discard(path)
-            return d
-        self._running[d] = ended = Deferred()
-
-        def over(report: DownloadReport) -> DownloadReport:
-            del self._running[d]
-            self.context.paths.discard(path)
-            ended.callback(None)
-            return report
-
-        return d.addCallback(over)
 
     def _shared(self) -> Any:
         return self.context if self._agent is None else _Replaced(self.context, self.remote, self._agent)
@@ -179,8 +187,7 @@ class Downloader:
                 raise report.error
             return given
 
-        crowd = Crowd(self.context.reactor, self._start, downloads, give, concurrency)
-        return crowd.run().addCallback(lambda _: totals)
+        return self._crowd(downloads, give, concurrency).run().addCallback(lambda _: totals)
 
     def download_all(
         self, downloads: Iterable[Download] | AsyncIterable[Download], concurrency: int = 8, *, fail_fast: bool = False
@@ -193,21 +200,29 @@ class Downloader:
                     raise report.error
                 return give(report)
 
-            return Crowd(self.context.reactor, self._start, downloads, checked, concurrency)
+            return self._crowd(downloads, checked, concurrency)
 
         return Results(begin)
 
+    def _crowd(
+        self, downloads: Iterable[Download] | AsyncIterable[Download], give: Callable[[DownloadReport], object], concurrency: int
+    ) -> Crowd[Download, DownloadReport]:
+        return Crowd(self.context.reactor, self._fetch, downloads, give, concurrency, self._crowds)
+
     def download_groups(self, groups: Iterable[Group], concurrency: int = 8) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
         """Download groups of files; see `IDownloader.download_groups`."""
-        return grouped(self.context.reactor, self.context.threads, self._start, groups, concurrency)
+        return grouped(self.context.reactor, self.context.threads, self._start, groups, concurrency, self._crowds)
 
     def close(self) -> Deferred[None]:
         """End everything in flight and remove temporary files that nobody took."""
         self._closed = True
         ended = []
-        for d, waiting in list(self._running.items()):
+        for waiting, d in list(self._running.items()):
             ended.append(waiting)
             d.cancel()
+        for crowd in list(self._crowds):
+            ended.append(crowd.ended())
+            crowd.stop()
         return DeferredList(ended).addCallback(self._tidy)
 
     def _tidy(self, _: object) -> None:
@@ -232,11 +247,8 @@ class _Replaced:
         return getattr(self._context, name)
 
 
-def _failed(download: Download, error: PulpError) -> Deferred[DownloadReport]:
-    report = DownloadReport(url=download.url, error=error, attachment=download.attachment, download=download)
-    d: Deferred[DownloadReport] = Deferred()
-    d.callback(report)
-    return d
+def _failed(download: Download, error: PulpError) -> DownloadReport:
+    return DownloadReport(url=download.url, error=error, attachment=download.attachment, download=download)
 
 
 def _unwrapped(report: DownloadReport) -> DownloadReport:

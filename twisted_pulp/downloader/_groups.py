@@ -38,7 +38,9 @@ class _Progress:
 _Item = tuple[_Progress, int, Download | None]
 
 
-def grouped(clock: Any, threads: WriterThreads, start: _Start, groups: Iterable[Group], concurrency: int) -> Results[Any]:
+def grouped(
+    clock: Any, threads: WriterThreads, start: _Start, groups: Iterable[Group], concurrency: int, among: set[Crowd[Any, Any]]
+) -> Results[Any]:
     """
     Return each group, when it is finished, with the reports of its downloads in their order.
 
@@ -63,7 +65,7 @@ def grouped(clock: Any, threads: WriterThreads, start: _Start, groups: Iterable[
 
             return d.addCallback(done)
 
-        return Crowd(clock, one, _items(groups), lambda done: None if done is None else give(done.finished()), concurrency)
+        return Crowd(clock, one, _items(groups), lambda done: None if done is None else give(done.finished()), concurrency, among)
 
     return Results(begin)
 

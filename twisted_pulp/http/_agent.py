@@ -85,13 +85,13 @@ class HTTPAgent:
         match = _authority(authority)
         port = int(match[2] or _PORTS.get(scheme, 0)) if match else 0
         if match is None or (not 0 < port < 65536 and scheme in _PORTS):
-            raise ValueError("not a host that can be asked")
+            raise ValueError("Invalid URI: its host or port is none")
         if len(self._known) >= _MANY:
             self._known.clear()
         host = match[1].lower()
-        endpoint = self._endpoints.endpointForURI(_Origin(scheme, host, port))
         line = host if port == _PORTS.get(scheme) else b"%b:%d" % (host, port)
-        return endpoint, (scheme, host, port), line
+        host = host.strip(b"[]")
+        return self._endpoints.endpointForURI(_Origin(scheme, host, port)), (scheme, host, port), line
 
     def _agent(self) -> Any:
         if self._stock is None:
@@ -104,7 +104,7 @@ class HTTPAgent:
 def _refused(uri: bytes) -> Deferred[Any]:
     scheme = _scheme(uri)
     if scheme is None or scheme[1].lower() in _PORTS:
-        raise ValueError("not a URI that can be asked for")
+        raise ValueError("Invalid URI: it cannot be asked for")
     return fail(SchemeNotSupported(f"cannot ask for {scheme[1]!r}"))
 
 

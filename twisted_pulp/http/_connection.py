@@ -38,7 +38,7 @@ from twisted_pulp.http._silence import Silence
 
 __all__ = ["HTTPConnection"]
 
-_done = ResponseDone("Response body fully received")
+_done = Failure._withoutTraceback(ResponseDone("Response body fully received"))
 
 
 class HTTPConnection(Line):
@@ -247,7 +247,7 @@ class HTTPConnection(Line):
         else:
             self._state = "FINISHED"
             self._close()
-        response.ended(Failure._withoutTraceback(_done))
+        response.ended(_done)
 
     def give_up(self, reason: Failure | None = None) -> None:
         """End the connection now; the request in progress fails with *reason*, or with that of the lost connection."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import (
     IHostnameResolver,
     IProtocol,
@@ -17,6 +16,8 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import ClientFactory
+from twisted.python.failure import Failure
 from twisted.web.error import SchemeNotSupported
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -68,8 +69,15 @@ class OriginEndpoint:
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
         timeouts = self.timeouts
-        endpoint = self._numeric()
-        if endpoint is None:
+        numeric = isIPAddress(self._host) or isIPv6Address(self._host)
+        if numeric and self._creator is None:
+            return await _straight(self._reactor, self._host, self._port, timeouts.tcp or _TCP, factory)
+        # Not before it is needed: it brings most of Twisted's TLS with it.
+        from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+
+        if numeric:
+            endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=timeouts.tcp or _TCP)
+        else:
             found = self._watch.limit(
                 self._resolver.lookup(self._host, self._port), timeouts.dns, _late("the name server")
             )
@@ -96,16 +104,38 @@ class OriginEndpoint:
                 raise
         return protocol  # type: ignore[no-any-return]
 
-    def _numeric(self) -> Any:
-        timeout = self.timeouts.tcp or _TCP
-        if isIPAddress(self._host):
-            return TCP4ClientEndpoint(self._reactor, self._host, self._port, timeout)
-        if isIPv6Address(self._host):
-            return TCP6ClientEndpoint(self._reactor, self._host, self._port, timeout)
-        return None
-
     def __repr__(self) -> str:
         return f"<OriginEndpoint {self._host}:{self._port}{' TLS' if self._creator else ''}>"
+
+
+class _Straight(ClientFactory):
+    """Connect to an address: no names, no turns, and nothing between the socket and the protocol."""
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, made: Deferred[IProtocol]) -> None:
+        self._factory, self._made = factory, made
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol: Any = self._factory.buildProtocol(addr)
+        connected = protocol.connectionMade
+
+        def begun() -> None:
+            connected()
+            self._made.callback(protocol)
+
+        protocol.connectionMade = begun
+        return protocol
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        if not self._made.called:
+            self._made.errback(reason)
+
+
+def _straight(reactor: Any, host: str, port: int, timeout: float, factory: IProtocolFactory) -> Deferred[IProtocol]:
+    made: Deferred[IProtocol] = Deferred(lambda _: connector.stopConnecting())
+    connector = reactor.connectTCP(host, port, _Straight(factory, made), timeout)
+    return made
 
 
 def _late(what: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
-from service_identity import CertificateError, VerificationError
 from twisted.internet import error as failing
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.python.failure import Failure
@@ -102,6 +100,10 @@ def _cut(reasons: list[BaseException]) -> bool:
 
 
 def _of(error: BaseException, url: str) -> PulpError | None:
+    # Not before something failed: they are slow to import.
+    from OpenSSL import SSL
+    from service_identity import CertificateError, VerificationError
+
     if isinstance(error, (CancelledError, failing.ConnectingCancelledError)):
         return Cancelled(url, "cancelled")
     if isinstance(error, ParseError):
@@ -127,7 +129,7 @@ def _of(error: BaseException, url: str) -> PulpError | None:
     return None
 
 
-def _tls(error: SSL.Error, url: str) -> TLSError:
+def _tls(error: Exception, url: str) -> TLSError:
     parts = error.args[0] if error.args else None
     if not isinstance(parts, list) or not parts:  # the peer went away in the middle
         return TLSError(url, "the TLS handshake was broken off", retryable=True)

@@ -88,7 +88,7 @@ class ConnectionPool:
         if connection is None:
             return None
         for cap in caps:
-            cap.semaphore.acquire()
+            cap.semaphore.tokens -= 1  # as acquire() does when there is one, without its Deferred
         return _Kept(self, connection, endpoint)
 
     def _lane(self, key: object, endpoint: Any) -> Lane:

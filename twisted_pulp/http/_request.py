@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import ITransport
+from twisted.internet.tcp import Client
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IClientRequest
 from zope.interface import implementer
@@ -31,24 +34,37 @@ class FixedHeaders(Headers):
         return Headers(dict(self.getAllRawHeaders()))
 
 
+def _write(transport: Any, data: bytes) -> None:
+    # A socket with nothing to write takes a small request at once; to wait for the reactor's next turn costs more than
+    # to send it. What it does not take, or an error, goes the usual way.
+    if type(transport) is Client and not transport.dataBuffer and not transport._tempDataBuffer:
+        sent = transport.writeSomeData(data)
+        if sent == len(data):
+            return
+        if type(sent) is int:
+            data = data[sent:]
+    transport.write(data)
+
+
 @implementer(IClientRequest)
 class Request:
     """
     What is asked.
 
     :ivar method: GET or HEAD.
+    :ivar uri: of what, without the origin.
     :ivar absoluteURI: of what.
     :ivar persistent: whether the connection is to be kept.
     """
 
-    __slots__ = ("_given", "_host", "_target", "absoluteURI", "method", "persistent")
+    __slots__ = ("_given", "_host", "absoluteURI", "method", "persistent", "uri")
     bodyProducer = None
 
     def __init__(
-        self, method: bytes, target: bytes, headers: Headers | None, host: bytes, uri: bytes, persistent: bool
+        self, method: bytes, uri: bytes, headers: Headers | None, host: bytes, absolute: bytes, persistent: bool
     ) -> None:
-        self.method, self._target, self._given, self._host = method, target, headers, host
-        self.absoluteURI, self.persistent = uri, persistent
+        self.method, self.uri, self._given, self._host = method, uri, headers, host
+        self.absoluteURI, self.persistent = absolute, persistent
 
     @property
     def headers(self) -> Headers:
@@ -68,7 +84,7 @@ class Request:
             host = type(given) is FixedHeaders or not given.hasHeader(b"Host")
         line = b"Host: " + self._host + b"\r\n" if host else b""
         close = b"" if self.persistent else b"Connection: close\r\n"
-        transport.write(b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self._target, line, close, block))
+        _write(transport, b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self.uri, line, close, block))
 
     def stopWriting(self) -> None:
         """Nothing: it was written at once."""

@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -61,7 +60,7 @@ class FileAgent:
 
         def opened(response: FileResponse) -> None:
             if answered.called:
-                response.close()
+                response.abandon()
             else:
                 answered.callback(response)
 
@@ -122,6 +121,8 @@ def _choice(request: FileRequest, found: os.stat_result) -> tuple[int, str, list
     """Return status, phrase, headers, the first byte and how many, as RFC 9110 section 13.2.2 wants them."""
     size = found.st_size
     etag = b'"%x-%x-%x-%x"' % (found.st_dev, found.st_ino, size, found.st_mtime_ns)
+    from email.utils import formatdate
+
     modified = formatdate(min(max(found.st_mtime, 0), _LAST_DATE), usegmt=True).encode("ascii")
     pairs = [(b"Accept-Ranges", b"bytes"), (b"ETag", etag), (b"Last-Modified", modified)]
     if _unchanged(request, etag, modified):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from io import FileIO
 from typing import Any
 
@@ -21,8 +22,10 @@ from twisted_pulp.headers import Fields
 
 __all__ = ["BLOCK", "FileRequest", "FileResponse"]
 
-#: Bytes read at once; one block more than the one that is being delivered may be held.
+#: Bytes delivered at once.
 BLOCK = 256 << 10
+# Blocks read at once: a hop to the thread and back costs as much as reading one. So many may be held when paused.
+_BATCH = 2
 
 
 @implementer(IClientRequest)
@@ -44,7 +47,7 @@ class FileResponse:
     """
     What came of a request, and the transport of the protocol that gets the body.
 
-    The next block is read while one is delivered. The file is closed before the protocol hears of the end.
+    The next blocks are read while the last one is delivered. The file is closed before the protocol hears of the end.
 
     :param pairs: names and values of the headers.
     :param length: bytes of the body.
@@ -98,10 +101,10 @@ class FileResponse:
         protocol.makeConnection(self)  # type: ignore[arg-type]  # an IPushProducer is all a body gets
         self._go_on()
 
-    def close(self) -> Deferred[None]:
-        """Close the file, which nobody is reading."""
-        file, self._file = self._file, None
-        return succeed(None) if file is None else self._in_thread(file.close)
+    def abandon(self) -> None:
+        """Close the file; nobody wants the body. Not in the thread: that may have been ended meanwhile."""
+        if self._file is not None:
+            self._file.close()
 
     def _go_on(self) -> None:
         if self._busy or self._reading:
@@ -122,36 +125,38 @@ class FileResponse:
             url = self.request.absoluteURI.decode("latin-1")
             self._failure = Failure(Truncated(url, self.length - self._left, self.length))
         self._reading = True  # to the end
-        self.close().addBoth(self._end)
+        closing = succeed(None) if self._file is None else self._in_thread(self._file.close)
+        closing.addBoth(self._end)
 
     def _deliver(self) -> None:
         while self._blocks and not self._held:
             block = self._blocks.popleft()
-            self._fetch()
+            if not self._blocks:
+                self._fetch()
             self._protocol.dataReceived(block)
 
     def _fetch(self) -> None:
-        if self._left and self._file is not None and not self._reading:
+        if self._left and self._file is not None:
             self._reading = True
             self._in_thread(_read, self._file, self._left).addCallbacks(self._fetched, self._broken)
 
-    def _fetched(self, block: bytes) -> None:
+    def _fetched(self, blocks: list[bytes]) -> None:
         self._reading = False
-        self._left -= len(block)
-        if not block or not self._left:
+        self._left -= sum(map(len, blocks))
+        if len(blocks) < _BATCH or not self._left:
             self._file = None  # `_read` has closed it
-        if block and not self._stopped:
-            self._blocks.append(block)
+        if not self._stopped:
+            self._blocks.extend(blocks)
         self._go_on()
 
     def _broken(self, why: Failure) -> None:
-        self._reading, self._file = False, None
+        self._reading = False
         url = self.request.absoluteURI.decode("latin-1")
         self._failure = self._failure or Failure(ConnectionLost(url, f"the file could not be read on: {why.value}"))
         self._go_on()
 
     def _give_up(self, why: Failure) -> None:
-        self._stopped, self._held, self._failure = True, False, self._failure or why
+        self._stopped, self._failure = True, self._failure or why
         self._blocks.clear()
 
     def _end(self, _: object) -> None:
@@ -164,7 +169,7 @@ class FileResponse:
     # IPushProducer, for the protocol
     def pauseProducing(self) -> None:
         """Deliver no more for now; what is being read is kept."""
-        self._held = not self._stopped
+        self._held = True
 
     def resumeProducing(self) -> None:
         """Go on."""
@@ -180,13 +185,17 @@ class FileResponse:
     loseConnection = abortConnection = stopProducing
 
 
-def _read(file: FileIO, left: int) -> bytes:
-    """Return the next bytes of *file*, which ends after *left*; it is closed after the last ones."""
-    try:
-        block = file.read(min(BLOCK, left))
-    except BaseException:
-        file.close()
-        raise
-    if not block or len(block) == left:
-        file.close()
-    return block
+def _read(file: FileIO, left: int) -> list[bytes]:
+    """Return the next blocks of *file*, which ends after *left* bytes; it is closed when there are no more."""
+    with ExitStack() as stack:
+        stack.callback(file.close)
+        blocks: list[bytes] = []
+        while left and len(blocks) < _BATCH:
+            block = file.read(min(BLOCK, left))
+            if not block:  # it has become shorter
+                return blocks
+            blocks.append(block)
+            left -= len(block)
+        if left:
+            stack.pop_all()
+        return blocks

@@ -110,11 +110,11 @@ def _opened(directory: int, part: bytes) -> FileIO:
     # Looked at before: opening a device or a FIFO can have effects.
     _check(_look(directory, part))
     with ExitStack() as stack:
-        file = FileIO(os.open(part, _FILE, dir_fd=directory), "rb")
-        stack.callback(file.close)
-        _check(os.fstat(file.fileno()))
+        file = os.open(part, _FILE, dir_fd=directory)
+        stack.callback(os.close, file)
+        _check(os.fstat(file))
         stack.pop_all()
-        return file
+        return FileIO(file, "rb")
 
 
 def _check(found: os.stat_result) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import EntryPoints, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.web.http_headers import Headers
@@ -12,6 +11,9 @@ from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from twisted_pulp.errors import SettingsError, shown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 __all__ = ["AgentFactory", "SchemeAgent", "third_party"]
 
@@ -26,7 +28,7 @@ class SchemeAgent:
     """
     Let the agent of the URL's scheme make the request.
 
-    :param agents: scheme in lower case -> its agent.
+    :param agents: scheme in lower case -> its agent; may make them when they are looked up.
     """
 
     def __init__(self, agents: Mapping[bytes, IAgent]) -> None:
@@ -36,10 +38,13 @@ class SchemeAgent:
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
     ) -> Deferred[IResponse]:
         """Make a request; fails with `SettingsError` when no agent has the scheme."""
-        agent = self._agents.get(uri.partition(b":")[0].lower())
-        if agent is None:
+        try:
+            agent = self._agents[uri.partition(b":")[0].lower()]
+        except KeyError:
             known = ", ".join(sorted(scheme.decode("latin-1") for scheme in self._agents))
             return fail(SettingsError("url", shown(uri.decode("latin-1")), f"a URL of a scheme that is known: {known}"))
+        except Exception:  # whatever other people's factories raise
+            return fail()
         return agent.request(method, uri, headers, bodyProducer)
 
     def __repr__(self) -> str:
@@ -55,6 +60,8 @@ def third_party() -> Mapping[str, AgentFactory]:
 
     :returns: scheme -> a factory, which is called with the reactor and the Remote and returns an `IAgent`.
     """
+    from importlib.metadata import entry_points  # slow, and seldom wanted
+
     return _Registered(entry_points(group=_GROUP))
 
 

@@ -9,12 +9,13 @@ import attrs
 import msgspec
 
 from twisted_pulp.errors import SettingsError
+from twisted_pulp.settings._remote import Remote
 
 __all__ = ["read_settings", "write_settings"]
 
 T = TypeVar("T")
 Format = Literal["toml", "json"]
-#: Never written, whatever they hold.
+#: Of a Remote: never written, whatever they hold.
 _SECRET = frozenset({"username", "password", "headers"})
 # TOML has no null.
 _NONE = "none"
@@ -40,7 +41,7 @@ def _made(kind: type[T], data: object, where: str) -> T:
     if not isinstance(data, Mapping):
         raise SettingsError(where or "settings", type(data).__name__, "a table")
     types = get_type_hints(kind)
-    names = [each.name for each in attrs.fields(kind) if each.init]  # type: ignore[arg-type,misc]
+    names = [each.name for each in attrs.fields(kind) if each.init]  # type: ignore[arg-type]
     given = {}
     for name, value in data.items():
         if name not in names:
@@ -81,7 +82,7 @@ def write_settings(settings: Any, format: Format = "toml") -> bytes:
 def _plain(settings: Any, format: Format) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for each in attrs.fields(type(settings)):
-        if not each.init or each.name in _SECRET:
+        if not each.init or (each.name in _SECRET and isinstance(settings, Remote)):
             continue
         value = getattr(settings, each.name)
         if attrs.has(type(value)):
@@ -96,7 +97,11 @@ def _plain(settings: Any, format: Format) -> dict[str, Any]:
 def _toml(data: Mapping[str, Any], name: str = "") -> bytes:
     # JSON's scalars and lists of text are TOML's too.
     lines = [f"[{name}]\n".encode()] if name else []
-    lines += [key.encode() + b" = " + msgspec.json.encode(value) + b"\n" for key, value in data.items() if not isinstance(value, dict)]
+    lines += [
+        key.encode() + b" = " + msgspec.json.encode(value) + b"\n"
+        for key, value in data.items()
+        if not isinstance(value, dict)
+    ]
     for key, value in data.items():
         if isinstance(value, dict):
             lines += [b"\n", _toml(value, f"{name}.{key}" if name else key)]

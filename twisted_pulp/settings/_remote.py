@@ -9,11 +9,12 @@ from typing import Any, Literal
 from attrs import Attribute, field, frozen
 
 from twisted_pulp.errors import SettingsError, shown
-from twisted_pulp.headers import checked_headers, is_field_value
+from twisted_pulp.headers import checked_headers, is_field_value, names_of
 from twisted_pulp.settings._values import Limits, Retry, Timeouts
 from twisted_pulp.urls import Origin, origin_of, prepared, without_userinfo
 
 __all__ = ["TLS", "Remote"]
+
 
 def _flag(default: bool) -> Any:
     def check(_: object, attribute: Attribute[bool], value: object) -> None:
@@ -71,7 +72,7 @@ class Remote:
         each URL that is asked for.
     :ivar username: for basic authentication; default None. May also stand in `url`, which then loses it.
     :ivar password: default None; never shown.
-    :ivar headers: sent to the origin of `url`, and dropped where a redirect leaves it; default none; values never shown.
+    :ivar headers: sent to the origin of `url`, dropped where a redirect leaves it; default none; values never shown.
     :ivar origins: further origins, as URLs, that get the user name, password and headers; default none.
     :ivar user_agent: default None: `twisted_pulp/VERSION`.
     :ivar tls: whom to trust.
@@ -88,7 +89,7 @@ class Remote:
     url: str | None = None
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(factory=dict, converter=checked_headers, repr=list, hash=False)
+    headers: Mapping[str, str] = field(factory=dict, converter=checked_headers, repr=names_of, hash=False)
     origins: tuple[str, ...] = field(default=(), converter=_texts)
     user_agent: str | None = field(default=None)
     tls: TLS = _part(TLS)

@@ -13,7 +13,13 @@ __all__ = ["Limits", "Retry", "Timeouts"]
 
 
 def number(
-    default: Any, *, low: float = 0.0, high: float = math.inf, zero: bool = False, none: bool = False, whole: bool = False
+    default: Any,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    zero: bool = False,
+    none: bool = False,
+    whole: bool = False,
 ) -> Any:
     """Return a field that holds a number; 0 only if *zero*, None ("no limit") only if *none*."""
     words = f"{'a whole number' if whole else 'a number'} {'from' if zero or low else 'above'} {low:g}"

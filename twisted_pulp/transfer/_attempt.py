@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 from twisted.web._newclient import PotentialDataLoss, ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent
@@ -102,7 +103,9 @@ class AttemptRun:
             skip = self._judged(response, offset)
             if skip is None:
                 return
-            await self._begun(response, skip)
+            begun = self._begun()
+            if begun is not None:
+                await begun
         except BaseException:
             refuse(response)
             raise
@@ -181,18 +184,37 @@ class AttemptRun:
             raise WriterError(self.url, f"{offset} bytes cannot be taken back, and the file may have changed")
         return offset
 
-    async def _begun(self, response: Any, skip: int) -> None:
-        hook, seconds = self._hooks.headers, self._remote.timeouts.hook
+    def _begun(self) -> Any:
+        """Tell the hook and the target; return what is to be waited for, or None."""
+        hook = self._hooks.headers
         if hook is not None:
-            await called(self._watch, seconds, self.url, "headers", hook, self._download, self._head)
+            return self._announced(hook)
+        return self._begin()
+
+    async def _announced(self, hook: Any) -> None:
+        await called(self._watch, self._remote.timeouts.hook, self.url, "headers", hook, self._download, self._head)
+        begun = self._begin()
+        if begun is not None:
+            await begun
+
+    def _begin(self) -> Any:
         try:
             begun = self._target.begin(self._head, self.version)
-            if isinstance(begun, Deferred):
-                await begun
         except PulpError:
             raise
         except Exception as error:
             raise WriterError(self.url, f"the writer failed to begin: {type(error).__name__}: {error}") from error
+        if not isinstance(begun, Deferred):
+            return None
+        return self._watch.limit(begun, self._remote.timeouts.hook, self._slow).addErrback(self._not_begun)
+
+    def _slow(self, seconds: float) -> PulpError:
+        return WriterError(self.url, f"the writer was not ready after {seconds:g} s")
+
+    def _not_begun(self, why: Failure) -> None:
+        if why.check(PulpError, CancelledError):
+            why.raiseException()
+        raise WriterError(self.url, f"the writer failed to begin: {why.type.__name__}: {why.value}") from why.value
 
     def _progress(self) -> Any:
         hook, download, total = self._hooks.progress, self._download, self._head.length
@@ -214,9 +236,9 @@ class AttemptRun:
                     raise error
                 raise WriterError(self.url, f"{type(error).__name__}: {error}") from error
         reason = sink.reason
-        if reason is None or reason.check(ResponseDone):
+        if reason is None or isinstance(reason.value, ResponseDone):
             return
-        if reason.check(PotentialDataLoss):
+        if isinstance(reason.value, PotentialDataLoss):
             self.by_end = True
             return
         failed = translated(reason, self.url)

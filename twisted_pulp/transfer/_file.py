@@ -54,7 +54,7 @@ class FileTarget:
     def __init__(self, place: Place, threads: WriterThreads, algorithms: Iterable[str], small: int = SMALL, kept: bool = True) -> None:
         self.place, self._threads, self._algorithms = place, threads, algorithms
         self._small, self._kept = small, kept
-        self._hashes = Hashes(algorithms)
+        self._hashes: Hashes  # of a body that is not small
         self._pieces: list[bytes] = []
         self._gathered = 0  # bytes in _pieces
         self._waiting = 0  # bytes on their way to the disk
@@ -76,7 +76,7 @@ class FileTarget:
         :param usable: tells whether a `Journal` is of what is wanted.
         :returns: the version its bytes are of; `size` says how many there are.
         """
-        if not self._kept or self.place.stat(self.place.journal) is None:
+        if not self._kept or not self.place.exists(self.place.journal):
             return None
         journal = Journal.read(self.place)
         if journal is None or journal.modified or not journal.done or not usable(journal):
@@ -98,13 +98,14 @@ class FileTarget:
         self._version = version
         if head.offset == 0 and (self.size or self._pieces):
             self._pieces, self._gathered, self.size, self._noted = [], 0, 0, 0
-            self._hashes = Hashes(self._algorithms)
             if self._call is not None:
+                self._hashes = Hashes(self._algorithms)
                 self._do(self._emptied)
         if self._call is None and (self._small < 0 or (head.length is not None and head.length > self._small)):
             self._open()
 
     def _open(self) -> None:
+        self._hashes = Hashes(self._algorithms)
         self._call = self._threads.lane()
         self._threads.active += 1
         self._do(self._opened)
@@ -127,7 +128,8 @@ class FileTarget:
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume *producer*, which pushes, as the disk keeps up."""
         self._producer, self._paused = producer, False
-        self._balance()
+        if self._waiting:
+            self._balance()
 
     def unregisterProducer(self) -> None:
         """Forget it."""
@@ -215,8 +217,6 @@ class FileTarget:
         :returns: None when that is done, or a Deferred; it does not fail, look at `error`.
         """
         if self._call is None:
-            for piece in self._pieces:
-                self._hashes.update(piece)
             return None
         self._flush()
         return self._settled()
@@ -226,7 +226,11 @@ class FileTarget:
 
     def values(self) -> dict[str, str]:
         """Return the digests of all that came."""
-        return self._hashes.values()
+        hashes = self._hashes if self._call is not None else Hashes(self._algorithms)
+        if self._call is None:  # small: only once all of it is here, for a try that fails would be hashed again
+            for piece in self._pieces:
+                hashes.update(piece)
+        return hashes.values()
 
     @property
     def path(self) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from errno import EDQUOT, ENOSPC
 from hashlib import sha256
 from itertools import count
+from secrets import token_hex
 from typing import TypeVar
 
 from twisted_pulp.errors import PathError, StorageFull, WriterError
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _FULL = frozenset({ENOSPC, EDQUOT})
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _numbers = count(1)
+_OURS = token_hex(6)  # no other process makes the same names
 _FOLDERS = 128
 # Names may have 255 bytes; the marks before and behind need some of them.
 _LONGEST = 255 - max(len(PARTIAL), len(JOURNAL)) - 1
@@ -85,7 +87,7 @@ class Place:
     @staticmethod
     def temporary() -> str:
         """Return a name that nothing else has."""
-        return f".{os.getpid():x}-{next(_numbers):x}{PARTIAL}"
+        return f".{_OURS}-{next(_numbers):x}{PARTIAL}"
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open *name* without following a link, after making the directory if it is missing."""
@@ -117,10 +119,16 @@ class Place:
 
     def stat(self, name: str) -> os.stat_result | None:
         """Return the facts about *name* itself, or None if there is no such file."""
+        if not self.exists(name):  # without an exception, which would cost more than the call
+            return None
         try:
             return os.stat(self._of(name), dir_fd=self._fd, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is anything called *name*."""
+        return os.access(self._of(name), os.F_OK, dir_fd=self._fd, follow_symlinks=False)
 
     def put(self, data: bytes) -> None:
         """Make *data* the file, at once or not at all."""
@@ -214,8 +222,11 @@ class Tree:
         :raises PathError: when it would leave the directory.
         """
         path = inside(self._directory, name)
-        directory, last = os.path.split(path)
-        parts = tuple(path[len(self._directory) :].strip("/").split("/")[:-1])
+        parts: tuple[str, ...] = ()
+        directory, last = self._directory, name
+        if "/" in name or not name.isascii():
+            directory, last = os.path.split(path)
+            parts = tuple(directory[len(self._directory) :].strip("/").split("/")) if "/" in name else ()
         try:
             folder = self._folder(parts)
         except OSError as error:

@@ -15,8 +15,13 @@ from twisted_pulp.transfer._threads import WriterThreads, outlasting
 __all__ = ["algorithms_of", "check_strength", "file_digests", "present_digests", "prove"]
 
 
+_SHA256 = frozenset({"sha256"})
+
+
 def algorithms_of(download: Download) -> frozenset[str]:
     """Return the digests to compute for *download*, sha256 always among them."""
+    if not download.compute and not download.digests.keys() - _SHA256:
+        return _SHA256
     return download.compute.union(download.digests, ("sha256",))
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Literal
-
-from attrs import frozen
 
 from twisted_pulp.download import Source
 from twisted_pulp.errors import HTTPStatusError, ResumeRefused
@@ -20,24 +17,33 @@ _unsatisfied = re.compile(r"bytes +\*/(\d{1,19})", re.I).fullmatch
 _AT_REST = 60.0
 
 
-@frozen
 class Version:
     """
     Which version of a file some bytes are of.
 
     :ivar url: they came from, of the source that was asked.
-    :ivar validator: a strong ETag or a Last-Modified as good as one, or None.
     :ivar length: of the whole file, or None.
     """
 
-    url: str
-    validator: str | None
-    length: int | None
+    __slots__ = ("_fields", "_validator", "length", "url")
+
+    def __init__(self, url: str, validator: str | None, length: int | None) -> None:
+        self.url, self._validator, self.length = url, validator, length
+        self._fields: Fields | None = None
 
     @classmethod
     def of(cls, source: Source, fields: Fields, length: int | None) -> Version:
         """Return the version that a response tells of."""
-        return cls(source.url, strong_validator(fields), length)
+        version = cls(source.url, None, length)
+        version._fields = fields  # most are never looked at
+        return version
+
+    @property
+    def validator(self) -> str | None:
+        """A strong ETag, or a Last-Modified as good as one, or None."""
+        if self._fields is not None:
+            self._validator, self._fields = strong_validator(self._fields), None
+        return self._validator
 
 
 def strong_validator(fields: Fields) -> str | None:
@@ -45,6 +51,8 @@ def strong_validator(fields: Fields) -> str | None:
     tag = fields.get("etag")
     if tag is not None:
         return tag if len(tag) >= 2 and tag[0] == '"' == tag[-1] else None
+    from email.utils import parsedate_to_datetime
+
     modified, sent = fields.get("last-modified"), fields.get("date")
     if modified is None or sent is None:
         return None

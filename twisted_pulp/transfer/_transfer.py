@@ -26,7 +26,7 @@ from twisted_pulp.errors import (
 )
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer._attempt import AttemptRun
-from twisted_pulp.transfer._file import FileTarget
+from twisted_pulp.transfer._file import SMALL, FileTarget
 from twisted_pulp.transfer._hooks import Again, Hooks, called, validated
 from twisted_pulp.transfer._journal import Journal, bare
 from twisted_pulp.transfer._proof import check_strength, file_digests, present_digests, prove
@@ -73,7 +73,7 @@ class Transfer:
         :returns: a Deferred of the report; it never fails, not even when it is cancelled: look at the report's error.
         """
         total = self._remote.timeouts.total
-        d = Deferred.fromCoroutine(self._run())
+        d = Deferred.fromCoroutine(self.run())
         if total is not None and not d.called:
             timer: Deferred[None] = Deferred()
             self._shared.watch.limit(timer, total, lambda seconds: TotalTimeout(self._download.url, seconds))
@@ -91,7 +91,8 @@ class Transfer:
         self._late = why.value  # type: ignore[assignment]
         d.cancel()
 
-    async def _run(self) -> DownloadReport:
+    async def run(self) -> DownloadReport:
+        """Fetch the file, without a limit on the whole time; as `start` otherwise."""
         download, shared, target = self._download, self._shared, self._target
         self._report = report = DownloadReport(
             url=download.url, started=shared.now(), attachment=download.attachment, download=download
@@ -111,7 +112,7 @@ class Transfer:
             report.error = DownloadError(download.url, f"unexpected {type(error).__name__}: {error}")
         if report.error is not None:
             report.path = None
-            if target.error is None:
+            if target.error is None and isinstance(target, WriterTarget):  # a FileTarget's own are of the disk
                 target.error = report.error
         await target.close(keep=self._resumable(), committed=committed)
         report.finished = shared.now()
@@ -146,7 +147,8 @@ class Transfer:
                 return True
             if not download.digests:
                 self._known = await self._remembered(target)
-        self._version = await target.adopt(self._usable)
+        if download.size is None or download.size > SMALL:  # smaller ones never have a journal
+            self._version = await target.adopt(self._usable)
         if self._version is not None:
             self._log.info("resuming {path} at {size}", path=target.place.path, size=target.size)
         report.path = target.place.path
@@ -180,14 +182,22 @@ class Transfer:
             match = next((source for source in sources if bare(source.url) == self._version.url), None)
             if match is not None:
                 self._version = Version(match.url, self._version.validator, self._version.length)
-        tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
-        step: Try | None = tries.first(shared.health.paused)
+        tries: Tries | None = None
+        step: Try | None
+        if len(sources) == 1 and not shared.health.paused(sources[0]):
+            step = Try(sources[0])
+        else:
+            tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
+            step = tries.first(shared.health.paused)
         while step is not None:
             if step.delay > 0:
                 await deferLater(shared.reactor, step.delay)
             run = await self._tried(step)
             if run is None:
                 return
+            if tries is None:
+                tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
+                tries.first(shared.health.paused)
             step = await self._next(tries, step.source, run)
 
     async def _tried(self, step: Try) -> tuple[AttemptRun, PulpError] | None:
@@ -203,7 +213,9 @@ class Transfer:
             if run.unchanged:
                 await self._kept(run)
             else:
-                await self._accept(run, remote)
+                accepted = self._accept(run, remote)
+                if accepted is not None:
+                    await accepted
         except CancelledError:
             error = Cancelled(source.url, "cancelled")
             raise
@@ -223,27 +235,39 @@ class Transfer:
         shared.health.succeeded(source)
         return None
 
-    async def _accept(self, run: AttemptRun, remote: Remote) -> None:
-        """Prove the bytes, show them to the validators, and let them take their name."""
+    def _accept(self, run: AttemptRun, remote: Remote) -> Any:
+        """
+        Prove the bytes, and let them take their name once the validators have seen them.
+
+        :returns: what is to be waited for, or None.
+        """
         target, report, hooks = self._target, self._report, self._hooks
         report.size, report.digests = target.size, target.values()
         report.verified = prove(self._download, run.url, target.size, report.digests, run.by_end, remote.allow_unproven)  # type: ignore[arg-type]
-        report.status, report.headers, report.final_url = run.status, run.fields, run.url
         if hooks.progress is not None:
             try:
                 hooks.progress(self._download, target.size, target.size)
             except Exception as error:
                 raise HookError(run.url, f"the progress hook raised {type(error).__name__}: {error}") from error
         if hooks.validators:
-            report.path = target.path
-            await validated(self._shared.watch, remote.timeouts.hook, hooks.validators, report)
-        remembered = not self._download.digests
-        done = target.commit(report, remembered)
+            return self._validated(run, remote)
+        done = target.commit(report, not self._download.digests)
+        return None if done is None else self._committed(done)
+
+    async def _validated(self, run: AttemptRun, remote: Remote) -> None:
+        target, report = self._target, self._report
+        report.status, report.headers, report.final_url = run.status, run.fields, run.url
+        final, report.path = report.path, target.path
+        await validated(self._shared.watch, remote.timeouts.hook, self._hooks.validators, report)
+        report.path = final
+        done = target.commit(report, not self._download.digests)
         if done is not None:
-            await outlasting(done)
-        report.path = target.place.path if isinstance(target, FileTarget) else None
-        if target.error is not None:
-            raise target.error
+            await self._committed(done)
+
+    async def _committed(self, done: Deferred[None]) -> None:
+        await outlasting(done)
+        if self._target.error is not None:
+            raise self._target.error
 
     async def _kept(self, run: AttemptRun) -> None:
         """Report the file that the server says is still right."""

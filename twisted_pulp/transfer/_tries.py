@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 
 from attrs import define, field, frozen
 
@@ -23,6 +22,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     """
     if value is None:
         return None
+    from email.utils import parsedate_to_datetime
+
     value = value.strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])

@@ -1,0 +1,1 @@
+"""Rows of the fault matrix, each made to happen; and what must hold whatever happens."""

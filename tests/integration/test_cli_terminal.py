@@ -1,0 +1,130 @@
+"""`pulpdownloader get` on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+from pytest_twisted import ensureDeferred
+
+from tests.integration.process import Start
+from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, Wait, ok, status
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+CURSOR_HIDDEN, CURSOR_SHOWN = "\x1b[?25l", "\x1b[?25h"
+
+
+@define(eq=False)
+class Screen:
+    """The far side of a pseudo-terminal: everything that was ever written to it."""
+
+    master: int
+    slave: int
+    written: str = field(init=False, default="")
+
+    def read(self) -> str:
+        """Return what was written so far, as it came."""
+        try:
+            while data := os.read(self.master, 1 << 16):
+                self.written += data.decode(errors="replace")
+        except (BlockingIOError, OSError):
+            pass
+        return self.written
+
+    def text(self) -> str:
+        """Return what was written so far, without the terminal's commands."""
+        return CONTROL.sub("", self.read())
+
+    def streams(self) -> dict[str, int]:
+        """Return the arguments of a process that has this terminal."""
+        return {"stdin": self.slave, "stdout": self.slave, "stderr": self.slave}
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
+    """A terminal of 100 columns and 24 lines."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    os.set_blocking(master, False)
+    yield Screen(master, slave)
+    os.close(master)
+    os.close(slave)
+
+
+@ensureDeferred
+async def test_moving(start_command: Start, scripted: Scripted, screen: Screen) -> None:
+    """Files, bytes, speed and time left move while files come; at the end only the last line is left."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"
+    scripted.on(b"/slow.iso", [(Send(head), SendSlowly(b"x" * 2_000_000, 20_000, 0.01))])
+    scripted.on(b"/quick.iso", [ok(b"x")])
+    command = start_command("get", scripted.url("/quick.iso"), scripted.url("/slow.iso"), **screen.streams())
+    await command.until(lambda: "slow.iso" in screen.text())
+    assert re.search(r"1/2 files +\S+ +[\d.]+ \w+ of 1\.9 MiB +[\d.]+ \w+/s", screen.text())
+    assert CURSOR_HIDDEN in screen.read()
+    assert 0 == await command.ended()
+    assert re.search(r"2 files; 1\.9 MiB in [\d.]+ s \([\d.]+ \w+/s\)\r\n$", screen.text())
+    assert screen.read().rindex(CURSOR_SHOWN) > screen.read().rindex(CURSOR_HIDDEN)
+
+
+@ensureDeferred
+async def test_failure(start_command: Start, scripted: Scripted, screen: Screen) -> None:
+    """A failure stands above what moves, and stays."""
+    scripted.on(b"/missing", [status(404)])
+    scripted.on(b"/a", [(Wait(0.5), *ok(b"x"))])
+    command = start_command("get", scripted.url("/missing"), scripted.url("/a"), **screen.streams())
+    assert 1 == await command.ended()
+    assert (f"failed: {scripted.url('/missing')}: 404 Not Found\r\n", True) == (
+        screen.text()[screen.text().index("failed: ") :].partition("\n")[0] + "\n",
+        "2 files, 1 failed; " in screen.text(),
+    )
+
+
+@ensureDeferred
+async def test_redirected(start_command: Start, scripted: Scripted, screen: Screen) -> None:
+    """When only errors go to the terminal, lines go to the file and nothing moves."""
+    scripted.on(b"/a", [ok(b"x")])
+    command = start_command("get", scripted.url("/a"), stdin=screen.slave, stderr=screen.slave)
+    assert (0, "fetched  a  1 B", "") == (await command.ended(), command.lines[0], screen.read())
+
+
+@ensureDeferred
+async def test_quiet(start_command: Start, scripted: Scripted, screen: Screen) -> None:
+    """Who wants quiet has it on a terminal, too."""
+    scripted.on(b"/a", [ok(b"x")])
+    command = start_command("get", "-q", scripted.url("/a"), **screen.streams())
+    assert (0, "") == (await command.ended(), screen.read())
+
+
+@ensureDeferred
+async def test_interrupted(start_command: Start, scripted: Scripted, screen: Screen, tmp_path: Path) -> None:
+    """Ctrl-C takes the picture away, says how to go on and leaves the cursor where it can be seen."""
+    scripted.on(b"/a", [(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"), Stall())])
+    command = start_command("get", scripted.url("/a"), **screen.streams(), start_new_session=True)
+    await command.until(lambda: "0/1 files" in screen.text())
+    command.send(2)
+    assert 130 == await command.ended()
+    assert screen.text().endswith("interrupted: 0 files done; the same command goes on from here\r\n")
+    assert screen.read().rindex(CURSOR_SHOWN) > screen.read().rindex(CURSOR_HIDDEN)
+
+
+@ensureDeferred
+async def test_terminal_gone(start_command: Start, scripted: Scripted, tmp_path: Path) -> None:
+    """When the terminal goes away the files are fetched all the same."""
+    master, slave = os.openpty()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+    scripted.on(b"/a", [(Send(head), SendSlowly(b"x" * 100, 5, 0.05))])
+    command = start_command("get", scripted.url("/a"), stdout=slave, stderr=slave, environ={"TERM": "xterm"})
+    os.close(slave)
+    await command.until(lambda: scripted.requests)
+    os.close(master)
+    assert (0, 100) == (await command.ended(), (tmp_path / "a").stat().st_size)

@@ -1,0 +1,90 @@
+"""A cap: tokens for requests, room for connections."""
+
+from __future__ import annotations
+
+import pytest
+
+from twisted_pulp.errors import SettingsError
+from twisted_pulp.http import Cap
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, None, "8"])
+def test_limit(limit: object) -> None:
+    """A cap is a whole number from 1."""
+    with pytest.raises(SettingsError, match="connections"):
+        Cap(limit)  # type: ignore[arg-type]
+
+
+def test_full() -> None:
+    """A cap is full when as many connections are open as it allows; it remembers the most there were."""
+    cap = Cap(2)
+    assert not cap.full
+    cap.opened()
+    cap.opened()
+    assert cap.full
+    cap.closed()
+    assert not cap.full
+    assert (1, 2) == (cap.open, cap.high)
+
+
+def test_room_in_the_order_of_asking() -> None:
+    """Who waits longest is told first that a connection has gone, and nobody else."""
+    cap, told = Cap(1), []
+    cap.opened()
+    for name in "abc":
+        cap.wait().addCallback(lambda _, name=name: told.append(name))
+    cap.closed()
+    assert ["a"] == told
+    cap.opened()
+    cap.closed()
+    assert ["a", "b"] == told
+
+
+def test_no_room_to_tell_of() -> None:
+    """Nobody is told of room that is not there."""
+    cap, told = Cap(1), []
+    cap.opened()
+    cap.wait().addCallback(told.append)
+    cap.nudge()
+    assert not told
+    cap.closed()
+    cap.nudge()
+    assert [None] == told
+
+
+def test_leaving_the_queue() -> None:
+    """Who is cancelled is not told, and keeps nobody waiting."""
+    cap, told, left = Cap(1), [], []
+    cap.opened()
+    first = cap.wait()
+    first.addErrback(left.append)
+    cap.wait().addCallback(told.append)
+    first.cancel()
+    cap.closed()
+    assert (1, [None]) == (len(left), told)
+
+
+def test_unused() -> None:
+    """A cap is unused when nothing is open and nobody has or wants anything of it."""
+    cap = Cap(1)
+    assert cap.unused
+    cap.semaphore.acquire()
+    assert not cap.unused
+    cap.semaphore.release()
+    cap.opened()
+    assert not cap.unused
+    waiting = cap.wait()
+    waiting.addErrback(lambda _: None)
+    cap.open = 0
+    assert not cap.unused
+    waiting.cancel()
+    assert cap.unused
+
+
+def test_repr() -> None:
+    """A cap says how full it is."""
+    cap = Cap(2)
+    cap.opened()
+    for _ in range(3):
+        cap.semaphore.acquire()
+    assert "<Cap 2 busy, 0 idle, 1 open of 2, 1 waiting>" == repr(cap)

@@ -1,0 +1,122 @@
+"""
+Everything this package raises on purpose::
+
+    PulpError
+     +- SettingsError (a ValueError)
+     +- StorageError
+     |   +- StorageFull (also a WriterError)
+     +- DownloadError
+         +- HTTPStatusError
+         |   +- NotFound
+         |   +- NotAuthorized
+         |   +- ProxyError
+         +- ConnectError
+         |   +- DNSError
+         |   +- ConnectionRefused
+         |   +- TLSError
+         +- ConnectionLost
+         +- DownloadTimeout
+         |   +- ConnectTimeout (also a ConnectError)
+         |   +- HeadersTimeout
+         |   +- IdleTimeout
+         |   +- LowSpeed
+         |   +- TotalTimeout
+         +- Truncated
+         +- SizeMismatch
+         +- DigestMismatch
+         +- Unproven
+         +- TooLarge
+         +- RedirectError
+         +- ProtocolError
+         +- ResumeRefused
+         +- RetryLater
+         +- WriterError
+         +- HookError
+         +- InvalidContent
+         +- PathError
+         +- Cancelled (also a CancelledError)
+
+A download's error names the URL without its secrets and says in `retryable` whether trying again can help.
+"""
+
+from twisted_pulp.errors._answer import (
+    HTTPStatusError,
+    NotAuthorized,
+    NotFound,
+    ProtocolError,
+    ProxyError,
+    RedirectError,
+    ResumeRefused,
+    RetryLater,
+)
+from twisted_pulp.errors._connection import (
+    ConnectError,
+    ConnectionLost,
+    ConnectionRefused,
+    ConnectTimeout,
+    DNSError,
+    DownloadTimeout,
+    HeadersTimeout,
+    IdleTimeout,
+    LowSpeed,
+    TLSError,
+    TotalTimeout,
+)
+from twisted_pulp.errors._file import (
+    Cancelled,
+    DigestMismatch,
+    HookError,
+    InvalidContent,
+    PathError,
+    SizeMismatch,
+    StorageFull,
+    TooLarge,
+    Truncated,
+    Unproven,
+    WriterError,
+)
+from twisted_pulp.errors._root import (
+    DownloadError,
+    PulpError,
+    SettingsError,
+    StorageError,
+    shown,
+)
+
+__all__ = [
+    "Cancelled",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "ConnectionRefused",
+    "DNSError",
+    "DigestMismatch",
+    "DownloadError",
+    "DownloadTimeout",
+    "HTTPStatusError",
+    "HeadersTimeout",
+    "HookError",
+    "IdleTimeout",
+    "InvalidContent",
+    "LowSpeed",
+    "NotAuthorized",
+    "NotFound",
+    "PathError",
+    "ProtocolError",
+    "ProxyError",
+    "PulpError",
+    "RedirectError",
+    "ResumeRefused",
+    "RetryLater",
+    "SettingsError",
+    "SizeMismatch",
+    "StorageError",
+    "StorageFull",
+    "TLSError",
+    "TooLarge",
+    "TotalTimeout",
+    "Truncated",
+    "Unproven",
+    "WriterError",
+    "shown",
+]
