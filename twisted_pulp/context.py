@@ -34,6 +34,7 @@ __all__ = ["Context"]
 
 _USER_AGENT = "twisted_pulp/0.1.0"
 _FOREVER = 1 << 63
+_OTHERS = 64
 
 
 class Context:
@@ -41,7 +42,8 @@ class Context:
     Connections, caps, threads and what is known of hosts, for any number of Downloaders of different Remotes.
 
     :param reactor: the reactor that runs.
-    :param connections: connections open at once over all; default 100.
+    :param connections: connections open at once over all; default 100. Fewer where the process may not open that many
+        files: each needs a socket and a file, and 64 are left for others.
     :param per_host: connections open at once to each host and port; default 8.
     :param uniform: as `random.uniform`, the default; for jitter.
     :param now: seconds since the epoch, as `time.time`, the default.
@@ -59,6 +61,7 @@ class Context:
     ) -> None:
         self.reactor, self.uniform, self.now = reactor, uniform, now
         self.watch = Watch(reactor)
+        connections = _affordable(connections)
         self.pool = ConnectionPool(reactor, connections=connections, per_host=per_host, watch=self.watch)
         self.resolver = Resolver(reactor)
         self.threads = WriterThreads(reactor)
@@ -126,6 +129,17 @@ class Context:
         return f"<Context {self.pool!r}, {len(self._downloaders)} downloaders>"
 
 
+
+
+def _affordable(connections: int) -> int:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return connections
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY or type(connections) is not int:
+        return connections
+    return min(connections, max(1, (files - _OTHERS) // 2))
 
 
 class _Schemes(dict[bytes, IAgent]):

@@ -130,10 +130,9 @@ class _Shared:
 
 def _copied(source: str, target: str) -> None:
     place = Place.at(target)
-    if os.path.dirname(target):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+    place.unlink(place.partial)
     try:
         place.link_from(os.path.abspath(source), symbolic=False)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, place.beside(place.partial))
-        place.rename(place.partial)
+    place.rename(place.partial)

@@ -30,11 +30,12 @@ class HTTPStatusError(DownloadError):
     :ivar headers: the response's headers, names in lower case.
     """
 
-    def __init__(self, url: str, status: int, headers: dict[str, str] | None = None) -> None:
-        try:
-            phrase = HTTPStatus(status).phrase
-        except ValueError:
-            phrase = ""
+    def __init__(self, url: str, status: int, headers: dict[str, str] | None = None, phrase: str | None = None) -> None:
+        if phrase is None:
+            try:
+                phrase = HTTPStatus(status).phrase
+            except ValueError:
+                phrase = ""
         super().__init__(url, f"{status} {phrase}".rstrip())
         self.status, self.headers = status, headers or {}
         self.retry_after = self.headers.get("retry-after")
@@ -42,9 +43,15 @@ class HTTPStatusError(DownloadError):
         self.retryable = status in _RETRYABLE or (status == 413 and self.retry_after is not None)
 
     @classmethod
-    def of(cls, url: str, status: int, headers: dict[str, str] | None = None) -> HTTPStatusError:
-        """Return the error of the class that *status* has."""
-        return _STATUS_CLASSES.get(status, HTTPStatusError)(url, status, headers)
+    def of(
+        cls, url: str, status: int, headers: dict[str, str] | None = None, phrase: str | None = None
+    ) -> HTTPStatusError:
+        """
+        Return the error of the class that *status* has.
+
+        :param phrase: says more than the standard one; None is the standard one.
+        """
+        return _STATUS_CLASSES.get(status, HTTPStatusError)(url, status, headers, phrase)
 
 
 class NotFound(HTTPStatusError):

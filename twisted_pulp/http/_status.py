@@ -39,7 +39,9 @@ def _checked(response: Any, uri: bytes) -> Any:
         return response
     request = getattr(response, "request", None)
     url = (uri if request is None else request.absoluteURI).decode("latin-1")
-    error = HTTPStatusError.of(url, response.code, dict(fields_of(response)))
+    # Our own files' agent says why; what a server says is its own affair.
+    phrase = response.phrase.decode("latin-1") if uri[:5].lower() == b"file:" else None
+    error = HTTPStatusError.of(url, response.code, dict(fields_of(response)), phrase)
 
     def raised(_: None) -> None:
         raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,6 +28,7 @@ from twisted_pulp.headers import Fields
 from twisted_pulp.http import Watch, basic, fields_of, refuse, translated
 from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
+from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._hooks import Hooks, called
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._range import Version, complete, range_headers, rest_follows
@@ -85,6 +87,9 @@ class AttemptRun:
         :raises PulpError: when it does not get there.
         """
         target, download = self._target, self._download
+        if self._remote.file_mode != "copy" and self.url.startswith("file:") and isinstance(target, FileTarget):
+            await self._linked(target)
+            return
         offset = 0 if whole else target.size
         ranged = self._range(offset)
         if ranged is None:
@@ -119,6 +124,17 @@ class AttemptRun:
         if finished is not None:
             await outlasting(finished)
         self._settle(sink)
+
+    async def _linked(self, target: FileTarget) -> None:
+        """Let the target be a link to a file of this machine, once its agent says that it may be read."""
+        response: Any = await self._agent.request(b"HEAD", self.url.encode("ascii"), self._headers(None))
+        refuse(response)
+        self.status, self.fields = response.code, fields_of(response)
+        self.version = Version.of(self._source, self.fields, None)
+        path = unquote(self.url.partition("://")[2].partition("/")[2])
+        await target.link(f"/{path}", symbolic=self._remote.file_mode == "symlink")
+        if target.error is not None:
+            raise target.error
 
     def _range(self, offset: int) -> dict[str, str] | None:
         if not offset:

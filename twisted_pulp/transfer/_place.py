@@ -6,7 +6,7 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Callable
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
 from hashlib import sha256
 from itertools import count
 from secrets import token_hex
@@ -108,7 +108,7 @@ class Place:
         try:
             file = self.open(self.partial, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in _FULL or error.errno in (EMFILE, ENFILE):
                 raise
             raise PathError(detail=f"{self.beside(self.partial)}: {error.strerror}") from error
         facts = os.fstat(file)
@@ -172,16 +172,14 @@ class Place:
             os.close(file)
 
     def link_from(self, source: str, symbolic: bool) -> None:
-        """Make the file a link to *source*, an absolute path; replaces what is there."""
-        name = self.temporary()
+        """Make the partial file a link to *source*, an absolute path; there is none yet."""
+        name = self._of(self.partial)
+        if self._fd is None and self._directory:
+            os.makedirs(self._directory, exist_ok=True)
         if symbolic:
-            os.symlink(source, self._of(name), dir_fd=self._fd)
+            os.symlink(source, name, dir_fd=self._fd)
         else:
-            os.link(source, self._of(name), dst_dir_fd=self._fd, follow_symlinks=False)
-        try:
-            self.rename(name)
-        finally:
-            self.unlink(name)
+            os.link(source, name, dst_dir_fd=self._fd, follow_symlinks=False)
 
     def unlink(self, name: str) -> None:
         """Remove *name* if it is there."""

@@ -112,7 +112,7 @@ class Transfer:
             report.error = DownloadError(download.url, f"unexpected {type(error).__name__}: {error}")
         if report.error is not None:
             report.path = None
-            if target.error is None and isinstance(target, WriterTarget):  # a FileTarget's own are of the disk
+            if target.error is None and not isinstance(target, FileTarget):  # a FileTarget's own are of the disk
                 target.error = report.error
         await target.close(keep=self._resumable(), committed=committed)
         report.finished = shared.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from sys import float_info
 
 from attrs import define, field, frozen
 
@@ -10,7 +11,7 @@ from twisted_pulp.download import Source
 from twisted_pulp.errors import DigestMismatch, HTTPStatusError, PulpError, ResumeRefused, RetryLater, SizeMismatch
 from twisted_pulp.settings import Retry
 
-__all__ = ["Try", "Tries", "backoff", "retry_after"]
+__all__ = ["Tries", "Try", "backoff", "retry_after"]
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -43,8 +44,11 @@ def backoff(retry: Retry, rounds: int, uniform: Callable[[float, float], float])
 
     :param uniform: as `random.uniform`.
     """
-    longest = min(retry.cap, retry.base * retry.factor ** min(rounds - 1, 1000))
-    return uniform(0.0, longest)
+    try:
+        grown = retry.factor ** (rounds - 1)
+    except OverflowError:
+        grown = float_info.max
+    return uniform(0.0, min(retry.cap, retry.base * grown))
 
 
 @frozen
@@ -140,10 +144,11 @@ class Tries:
         if again:  # a body spliced from two tries proves nothing about this source: the same again, from the start
             standing.whole = True
             return Try(source, 0.0, True)
-        if self._round:
-            return self._take(self._round, paused, 0.0)
         alive = [each for each in self._standings if not each.final]
-        if not alive or sum(each.tries for each in alive) > self._retry.retries:
+        left = sum(each.tries for each in alive) <= self._retry.retries
+        if self._round and (left or not self._rounds):  # every source is tried once, however few the retries
+            return self._take(self._round, paused, 0.0)
+        if not alive or not left:
             return None
         self._rounds += 1
         self._round = list(alive)

@@ -220,7 +220,7 @@ def test_backoff(rounds: int, base: float, factor: float, cap: float) -> None:
         (formatdate(NOW + 60, usegmt=True), 60.0),
         (formatdate(NOW - 60, usegmt=True), 0.0),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799.0 - NOW),
-        ("Fri, 31 Dec 0000 23:59:59 GMT", None),
+        ("Fri, 31 Dec 0000 23:59:59 GMT", 0.0),
     ],
 )
 def test_retry_after_value(value: str | None, seconds: float | None) -> None:

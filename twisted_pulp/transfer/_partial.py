@@ -1,0 +1,153 @@
+"""A file while it grows: what a writer's thread does to it, one thing after another."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted_pulp.digests import Hashes, digests_of_file
+from twisted_pulp.errors import PathError, PulpError
+from twisted_pulp.transfer._journal import Journal
+from twisted_pulp.transfer._place import Place, writer_error
+from twisted_pulp.transfer._range import Version
+
+__all__ = ["Partial"]
+
+# How much a kill may cost: the journal is brought up to date this often.
+_NOTE_EVERY = 16 << 20
+# Records of TLS come in 16 KiB: from this many pieces on, one copy is cheaper than a call for each.
+_FEW = 4
+
+
+class Partial:
+    """
+    The partial file of a target, its digests and its journal. Every method blocks.
+
+    :param place: of the finished file.
+    :param algorithms: of the digests.
+    :param kept: whether it may be kept to resume later, with a journal.
+    :ivar error: the first that a call met; nothing is done after it.
+    :ivar version: that the bytes are of.
+    :ivar hashes: of the bytes.
+    """
+
+    def __init__(self, place: Place, algorithms: Iterable[str], kept: bool) -> None:
+        self._place, self._algorithms, self._kept = place, algorithms, kept
+        self._file = -1
+        self._noted = 0
+        self._linked = False
+        self.error: PulpError | None = None
+        self.version: Version | None = None
+        self.hashes = Hashes(algorithms)
+
+    def unless_failed(self, f: Callable[..., Any], *args: Any) -> Any:
+        """Call *f*, unless a call has failed: nothing may be written behind a write that failed."""
+        if self.error is not None:
+            return None
+        try:
+            return f(*args)
+        except OSError as error:
+            self.error = writer_error(error, self._place.path)
+        except PulpError as error:
+            self.error = error
+        raise self.error
+
+    def open(self) -> None:
+        """
+        Open it, as it was left or new, for this process alone.
+
+        :raises PathError: when another process has it.
+        """
+        place = self._place
+        self._file = place.open_partial() if self._kept else place.open(place.partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file, self._file = self._file, -1
+            os.close(file)
+            raise PathError(detail=f"{place.path} is being written by another process") from None
+
+    def take_up(self, done: int) -> int:
+        """Read the *done* bytes that an earlier run has left; return how many are there: all or none."""
+        if os.fstat(self._file).st_size < done:
+            return 0
+        self.hashes, hashed = digests_of_file(self._file, self._algorithms, done)
+        self._noted = hashed
+        return hashed
+
+    def empty(self) -> None:
+        """Forget what is in it."""
+        if self._linked:
+            self._linked = False
+            self._place.unlink(self._place.partial)
+            self.open()
+        if self._kept:
+            self._place.unlink(self._place.journal)
+        os.ftruncate(self._file, 0)
+        self._noted = 0
+        self.hashes = Hashes(self._algorithms)
+
+    def write(self, pieces: list[bytes], offset: int, size: int) -> None:
+        """Hash and write *pieces*, *size* bytes in all, at *offset*."""
+        if len(pieces) > _FEW:
+            pieces = [b"".join(pieces)]
+        for piece in pieces:
+            self.hashes.update(piece)
+        written = os.pwritev(self._file, pieces, offset)
+        while written < size:  # a short write: go on behind it
+            written += os.pwrite(self._file, b"".join(pieces)[written:], offset + written)
+        done = offset + size
+        if self._kept and done - self._noted >= _NOTE_EVERY:
+            self._note(done)
+
+    def _note(self, done: int) -> None:
+        if self.version is not None:
+            Journal.of(self.version, done).write(self._place)
+            self._noted = done
+
+    def link(self, path: str, symbolic: bool) -> int:
+        """Be a link to the file at *path*, and read its digests; return its size."""
+        self._linked = True
+        self._place.unlink(self._place.partial)
+        self._place.link_from(path, symbolic)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            self.hashes, size = digests_of_file(file, self._algorithms)
+        finally:
+            os.close(file)
+        return size
+
+    def take_name(self, size: int, remembered: bool) -> None:
+        """
+        Become the finished file of *size* bytes.
+
+        :param remembered: whether a journal stays beside it, by which it can be revalidated.
+        """
+        self._place.rename(self._place.partial)
+        if remembered and not self._linked and self.version is not None and self.version.validator is not None:
+            Journal.of(self.version, size, os.fstat(self._file).st_mtime_ns).write(self._place)
+        elif self._kept:
+            self._place.unlink(self._place.journal)
+
+    def close(self, size: int, keep: bool, committed: bool) -> None:
+        """
+        Let go of it: it is finished, kept for later with the note that *size* bytes are there, or removed.
+        """
+        file, self._file = self._file, -1
+        place = self._place
+        try:
+            if committed or (file < 0 and not self._linked):
+                return
+            if keep and self._kept and not self._linked and self.error is None and size:
+                self._note(size)
+            elif self._linked or not keep or not self._noted:
+                place.unlink(place.partial)
+                if self._kept:
+                    place.unlink(place.journal)
+        except OSError:  # the disk is full, or gone: the journal of before still holds
+            pass
+        finally:
+            if file >= 0:
+                os.close(file)
