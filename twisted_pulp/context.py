@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.web.iweb import IAgent
@@ -33,7 +34,6 @@ from twisted_pulp.transfer import Health, Hooks, WriterThreads
 __all__ = ["Context"]
 
 _USER_AGENT = "twisted_pulp/0.1.0"
-_FOREVER = 1 << 63
 _OTHERS = 64
 
 
@@ -67,11 +67,16 @@ class Context:
         self.threads = WriterThreads(reactor)
         self.health = Health(reactor.seconds)
         self.paths: set[str | None] = set()
-        self._onions: dict[int, tuple[Remote, IAgent, IAgent]] = {}
+        self._onions: dict[int, _Onion] = {}
         self._downloaders: dict[Any, None] = {}
 
     def downloader(
-        self, remote: Remote | None = None, *, hooks: Hooks | None = None, directory: str | None = None, force: bool = False
+        self,
+        remote: Remote | None = None,
+        *,
+        hooks: Hooks | None = None,
+        directory: str | None = None,
+        force: bool = False,
     ) -> IDownloader:
         """
         Return a Downloader for *remote*: the one place where they come from.
@@ -86,31 +91,44 @@ class Context:
         return made
 
     def agent(self, remote: Remote) -> IAgent:
-        """Return the agent that reaches *remote*: for artifacts, byte for byte, with 400 and above as errors."""
-        return self._onion(remote)[1]
+        """
+        Return the agent that reaches *remote* for artifacts: byte for byte, 400 and above are errors.
+
+        How large a body may be is the business of who takes it: a download knows what it expects.
+        """
+        return self._onion(remote).artifacts
+
+    def limited_agent(self, remote: Remote) -> IAgent:
+        """Return an agent as `agent` does, whose bodies have `Limits.max_size` bytes at most."""
+        onion, limit = self._onion(remote), remote.limits.max_size
+        return onion.artifacts if limit is None else self._outside(LimitAgent(onion.core, limit), remote)
 
     def metadata_agent(self, remote: Remote) -> IAgent:
-        """Return the agent that reaches *remote* for metadata: bodies are decoded with a cap, and every status is an answer."""
-        return self._onion(remote)[2]
+        """Return the agent that reaches *remote* for metadata: bodies are decoded, with a cap, and no status is an error."""
+        headers = HeaderAgent(RedirectAgent(self._onion(remote).core, remote.limits.redirects), remote, _USER_AGENT)
+        return DecodeAgent(headers, remote.limits.max_metadata_size)
 
-    def _onion(self, remote: Remote) -> tuple[Remote, IAgent, IAgent]:
-        known = self._onions.get(id(remote))
+    def _onion(self, remote: Remote) -> _Onion:
+        key = id(remote)
+        known = self._onions.get(key)
         if known is None:
-            known = self._onions[id(remote)] = (remote, *self._made(remote))
+            # It ends with its Remote, whose place in memory another may then take.
+            known = self._onions[key] = _Onion(ref(remote, lambda _: self._onions.pop(key)), self._core(remote))
+            known.artifacts = self._outside(known.core, remote)
         return known
 
-    def _made(self, remote: Remote) -> tuple[IAgent, IAgent]:
+    def _core(self, remote: Remote) -> IAgent:
         limits = remote.limits
         cap = None if limits.connections is None else Cap(limits.connections)
         endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote.tls, remote.timeouts, cap)
         http = HTTPAgent(self.reactor, endpoints, self.pool)
         file = FileAgent(remote.file_roots, self.threads.lane())
-        schemes = _Schemes({b"http": http, b"https": http, b"file": file}, self.reactor, remote)
-        checked = ErrorAgent(SchemeAgent(schemes))
-        plain = RedirectAgent(LimitAgent(checked, _FOREVER if limits.max_size is None else limits.max_size), limits.redirects)
-        artifacts = StatusAgent(HeaderAgent(plain, remote, _USER_AGENT))
-        metadata = DecodeAgent(HeaderAgent(RedirectAgent(checked, limits.redirects), remote, _USER_AGENT), limits.max_metadata_size)
-        return artifacts, metadata
+        schemes = _Schemes({b"http": http, b"https": http, b"file": file}, self.reactor, ref(remote))
+        return ErrorAgent(SchemeAgent(schemes))
+
+    @staticmethod
+    def _outside(core: IAgent, remote: Remote) -> IAgent:
+        return StatusAgent(HeaderAgent(RedirectAgent(core, remote.limits.redirects), remote, _USER_AGENT))
 
     def forget(self, downloader: object) -> None:
         """*downloader* is closed."""
@@ -129,8 +147,6 @@ class Context:
         return f"<Context {self.pool!r}, {len(self._downloaders)} downloaders>"
 
 
-
-
 def _affordable(connections: int) -> int:
     try:
         import resource
@@ -142,13 +158,23 @@ def _affordable(connections: int) -> int:
     return min(connections, max(1, (files - _OTHERS) // 2))
 
 
+class _Onion:
+    """The agents of one Remote, from inside out."""
+
+    __slots__ = ("artifacts", "core", "remote")
+    artifacts: IAgent
+
+    def __init__(self, remote: ref[Remote], core: IAgent) -> None:
+        self.remote, self.core = remote, core
+
+
 class _Schemes(dict[bytes, IAgent]):
     """The agents of one Remote; those of other projects are looked for when they are wanted."""
 
-    def __init__(self, ours: dict[bytes, IAgent], reactor: Any, remote: Remote) -> None:
+    def __init__(self, ours: dict[bytes, IAgent], reactor: Any, remote: Callable[[], Remote | None]) -> None:
         super().__init__(ours)
         self._reactor, self._remote = reactor, remote
 
     def __missing__(self, scheme: bytes) -> IAgent:
-        agent = self[scheme] = third_party()[scheme.decode("latin-1")](self._reactor, self._remote)
+        agent = self[scheme] = third_party()[scheme.decode("latin-1")](self._reactor, self._remote())
         return agent

@@ -8,11 +8,13 @@ from typing import Any
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
+from twisted.web.iweb import IAgent
 from zope.interface import Attribute, Interface
 
 from twisted_pulp.download import Download, DownloadReport, Group, Source, Totals
 from twisted_pulp.errors import shown
 from twisted_pulp.headers import Fields
+from twisted_pulp.settings import Remote
 
 __all__ = ["Head", "IDownloader", "IWriter"]
 
@@ -63,6 +65,11 @@ class IWriter(IConsumer):
 
 class IDownloader(Interface):
     """Download many files as one Remote wants it."""
+
+    remote: Remote = Attribute("The settings.")
+    agent: IAgent = Attribute("Makes the requests: an IAgent; may be replaced.")
+    pool: Any = Attribute("The pool of connections that everything shares.")
+    http: Any = Attribute("A treq HTTPClient for metadata, whose bodies are decoded with a cap.")
 
     def download(download: Download | str, **fields: Any) -> Deferred[DownloadReport]:
         """

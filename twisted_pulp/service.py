@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from attrs import define, field
@@ -129,14 +129,17 @@ class DownloaderService(Service):
 
     async def _run(self) -> None:
         context = Context(self._reactor, connections=self.jobs, per_host=self.jobs)
+        files: Any = None
         self._log.info("downloading {list} to {directory}", list=shown(self.list), directory=self.directory)
         try:
             self._written = None if self.report is None else ReportFile(self.report)
             remote = self.remote or Remote(file_roots=self._roots())
             downloader = context.downloader(remote, directory=self.directory)
-            inputs = Inputs(self._reactor, (), (self.list,), remote, self._refused)
-            await downloader.download_each(inputs.read(downloader), self._finished, self.jobs)
+            files = Inputs(self._reactor, (), (self.list,), remote, self._refused).read(downloader)
+            await downloader.download_each(files, self._finished, self.jobs)
         finally:
+            if isinstance(files, Generator):
+                files.close()
             await context.close()
             self._close_report()
         self._log_totals("downloaded")

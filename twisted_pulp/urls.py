@@ -20,6 +20,7 @@ _PLAIN = re.compile(
     r"(?:[/?][!$-;=?-Z_a-z~&'%@\[\]]*)?"
 ).fullmatch
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%25[A-Za-z0-9._~-]+)?\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?").fullmatch
+_NO_HOST = re.compile(r"(?:https?:)?//(?:[/?#]|\Z)", re.I).match
 # Everything a server may be sent as it stands (RFC 3986 section 2); "%" too, so that what was encoded stays as given.
 _SAFE = "!#$%&'()*+,/:;=?@[]~-._"
 
@@ -101,6 +102,8 @@ def join(base: str, reference: str) -> str:
     """
     from urllib.parse import urljoin
 
+    if _NO_HOST(reference) and not base.startswith("file:"):  # urljoin would put the base's in
+        raise SettingsError("url", shown(reference), "a URL with a host")
     try:
         return prepared(urljoin(base, reference))
     except ValueError as error:

@@ -19,6 +19,19 @@ ROOT = Path(__file__).parents[2]
 # As the entry point of an installation runs it.
 PULPDOWNLOADER = "import sys; from twisted_pulp.cli import main; sys.argv[0] = 'pulpdownloader'; sys.exit(main())"
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; sys.exit(run())"
+# What Ctrl-C meets when a connection does not close, and when a thread hangs in the name service.
+STUCK = {
+    "closing": """
+from twisted.internet.defer import Deferred
+from twisted_pulp import Context
+Context.close = lambda self: Deferred()
+""",
+    "thread": """
+import time
+from twisted.internet import reactor
+reactor.callWhenRunning(reactor.callInThread, time.sleep, 60)
+""",
+}
 _TICK = 0.01
 
 Start = Callable[..., "Process"]

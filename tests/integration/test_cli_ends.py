@@ -14,26 +14,21 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 
-from tests.integration.process import PULPDOWNLOADER, Get, Start, environment
+from tests.integration.process import PULPDOWNLOADER, STUCK, Get, Start, environment
 from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ranged, status
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
 DIGEST = hashlib.sha256(BODY).hexdigest()
 HALF = len(BODY) // 2
 
-# What Ctrl-C meets when a connection does not close, and when a thread hangs in the name service.
-STUCK = {
-    "closing": """
-from twisted.internet.defer import Deferred
-from twisted_pulp import Context
-Context.close = lambda self: Deferred()
-""",
-    "thread": """
-import time
-from twisted.internet import reactor
-reactor.callWhenRunning(reactor.callInThread, time.sleep, 60)
-""",
-}
+BROKEN = """
+from twisted_pulp.lists import Inputs
+
+def read(self, downloader):
+    raise RuntimeError("a defect")
+
+Inputs.read = read
+"""
 # A program whose downloads never end, whatever they are told.
 DEAF = """
 import time
@@ -154,6 +149,17 @@ async def test_second_signal(start_command: Start) -> None:
     assert (143, "at once") == (await command.ended(), command.lines[-1])
 
 
+@ensureDeferred
+async def test_defect(start_command: Start) -> None:
+    """A defect ends the command with its traceback and status 1; it does not hang."""
+    program = BROKEN + PULPDOWNLOADER
+    command = start_command("get", "http://127.0.0.1:1/a", program=program)
+    assert 1 == await command.ended()
+    assert (True, True, True) == tuple(
+        words in command.err for words in ("the downloads ended with an error", "Traceback", "RuntimeError: a defect")
+    )
+
+
 # Places that take no output
 
 
@@ -231,10 +237,12 @@ async def test_help_imports(start_command: Start, arguments: list[str]) -> None:
 
 def test_help_fast() -> None:
     """Help is there in under 150 ms: it waits for nothing, so that the processor's time is all, on any busy machine."""
+    # Measuring coverage takes time of its own.
+    environ = {name: value for name, value in environment().items() if not name.startswith("COV")}
 
     def seconds(*arguments: str) -> float:
         command = [sys.executable, "-c", PULPDOWNLOADER, *arguments]
-        process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
         _, exit_status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(exit_status)
         assert 0 == process.returncode

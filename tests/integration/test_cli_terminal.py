@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import signal
 import struct
 import termios
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from attrs import define, field
 from pytest_twisted import ensureDeferred
 
-from tests.integration.process import Start
+from tests.integration.process import PULPDOWNLOADER, STUCK, Start
 from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, Wait, ok, status
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -111,9 +112,22 @@ async def test_interrupted(start_command: Start, scripted: Scripted, screen: Scr
     scripted.on(b"/a", [(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"), Stall())])
     command = start_command("get", scripted.url("/a"), **screen.streams(), start_new_session=True)
     await command.until(lambda: "0/1 files" in screen.text())
-    command.send(2)
+    command.send(signal.SIGINT)
     assert 130 == await command.ended()
     assert screen.text().endswith("interrupted: 0 files done; the same command goes on from here\r\n")
+    assert screen.read().rindex(CURSOR_SHOWN) > screen.read().rindex(CURSOR_HIDDEN)
+
+
+@ensureDeferred
+async def test_interrupted_twice(start_command: Start, scripted: Scripted, screen: Screen) -> None:
+    """A second Ctrl-C does not wait for the end, but leaves a cursor that can be seen."""
+    scripted.on(b"/a", [(Send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"), Stall())])
+    program = STUCK["closing"] + PULPDOWNLOADER
+    command = start_command("get", scripted.url("/a"), program=program, **screen.streams())
+    await command.until(lambda: "0/1 files" in screen.text())
+    command.send(signal.SIGINT)
+    command.send(signal.SIGTERM)
+    assert await command.ended() in (130, 143)
     assert screen.read().rindex(CURSOR_SHOWN) > screen.read().rindex(CURSOR_HIDDEN)
 
 

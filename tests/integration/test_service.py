@@ -135,6 +135,37 @@ async def test_stopped(reactor: Any, scripted: Scripted, tmp_path: Path, events:
         leftover.unlink()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@ensureDeferred
+async def test_bad_lines(
+    reactor: Any, scripted: Scripted, tmp_path: Path, events: list[LogEvent], logged_errors: Any
+) -> None:
+    """A bad line fails alone, and so does a report that cannot be written."""
+    scripted.on(b"/a", [ok(b"")])
+    (tmp_path / "list").write_text("nonsense\n" + scripted.url("/a") + "\n")
+    done = Finished()
+    service = DownloaderService(
+        reactor, list=str(tmp_path / "list"), directory=str(tmp_path / "out"), report="/dev/full", done=done
+    )
+    service.startService()
+    assert (True, 1, 2) == (await done.fired, service.totals.succeeded, service.totals.failed)
+    assert [f"{tmp_path}/list:1"] == [event["place"] for event in events if "place" in event]
+    assert ["No space left on device"] == [event["reason"] for event in events if event.get("path") == "/dev/full"]
+    logged_errors.flush()
+
+
+@ensureDeferred
+async def test_defect(reactor: Any, scripted: Scripted, tmp_path: Path, logged_errors: Any) -> None:
+    """What nobody thought of is a failure with a traceback in the log."""
+    done = Finished()
+    remote: Any = "no Remote"
+    path = listed(tmp_path, scripted.url("/a"))
+    service = DownloaderService(reactor, list=path, directory=str(tmp_path / "out"), remote=remote, done=done)
+    service.startService()
+    assert await done.fired is True
+    assert logged_errors.flush()
+
+
 @pytest.mark.parametrize("missing", ["list", "report"])
 @ensureDeferred
 async def test_no_list(reactor: Any, tmp_path: Path, missing: str, scripted: Scripted, logged_errors: Any) -> None:

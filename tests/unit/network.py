@@ -53,6 +53,7 @@ class Endpoint:
     How to reach *host*, as one Remote wants it.
 
     :ivar attempts: those that neither succeeded nor failed yet, oldest first.
+    :ivar shaking: those that have a socket, but no result yet.
     """
 
     network: Network
@@ -62,14 +63,23 @@ class Endpoint:
     cap: Cap | None = None
     timeouts: Timeouts | None = None
     attempts: list[tuple[IProtocolFactory, Deferred[Any]]] = field(factory=list)
+    shaking: list[tuple[Socket, Deferred[Any]]] = field(factory=list)
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        attempt: tuple[IProtocolFactory, Deferred[Any]] = (factory, Deferred(lambda _: self.attempts.remove(attempt)))
+        answer: Deferred[Any] = Deferred(self._cancelled)
+        attempt = (factory, answer)
         self.attempts.append(attempt)
         self.network.count()
         if self.network.prompt:
             self.accept()
         return attempt[1]
+
+    def _cancelled(self, answer: Deferred[Any]) -> None:
+        self.attempts[:] = [attempt for attempt in self.attempts if attempt[1] is not answer]
+        for socket, each in self.shaking:
+            if each is answer:
+                socket.abortConnection()
+        self.shaking[:] = [pair for pair in self.shaking if pair[1] is not answer]
 
     def accept(self) -> Socket:
         """Let the oldest attempt succeed."""
@@ -81,6 +91,21 @@ class Endpoint:
     def refuse(self, error: Exception | None = None) -> None:
         """Let the oldest attempt fail."""
         self.attempts.pop(0)[1].errback(ConnectError() if error is None else error)
+
+    def shake(self) -> Socket:
+        """Let the oldest attempt get a socket; its handshake begins."""
+        factory, answer = self.attempts.pop(0)
+        socket = self.established(factory)
+        self.shaking.append((socket, answer))
+        return socket
+
+    def shaken(self, error: Exception | None = None) -> None:
+        """Let the oldest handshake end, with *error* or well."""
+        socket, answer = self.shaking.pop(0)
+        if error is None:
+            answer.callback(socket.protocol)
+        else:
+            answer.errback(error)
 
     def established(self, factory: IProtocolFactory) -> Socket:
         """Make a connection, about which nobody is told yet."""

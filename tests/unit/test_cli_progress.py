@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def failed(download: Download) -> DownloadReport:
 
 def begun(progress: Progress, *downloads: Download) -> None:
     """Begin *downloads*, and say that there are no more."""
-    assert list(downloads) == list(progress.watched(iter(downloads)))
+    assert list(downloads) == list(progress.watched(each for each in downloads))
 
 
 # Counting
@@ -52,7 +52,7 @@ def begun(progress: Progress, *downloads: Download) -> None:
 def test_begun() -> None:
     """A download is on its way from when it is taken; how many there are is known at the end."""
     progress = Progress()
-    watched = progress.watched(iter([A, B]))
+    watched = progress.watched(each for each in (A, B))
     next(watched)
     assert (1, None, ["a.bin"]) == (progress.begun, progress.files, [row.name for row in progress.active.values()])
     assert [B] == list(watched)
@@ -62,7 +62,7 @@ def test_begun() -> None:
 def test_begun_later() -> None:
     """Downloads that come one by one are counted alike."""
 
-    async def slowly() -> AsyncIterator[Download]:
+    async def slowly() -> AsyncGenerator[Download]:
         yield A
         yield B
 
@@ -72,6 +72,43 @@ def test_begun_later() -> None:
     progress = Progress()
     assert [A, B] == Deferred.fromCoroutine(taken(progress)).result
     assert (2, 2) == (progress.begun, progress.files)
+
+
+def test_closed() -> None:
+    """Who leaves early leaves no list open."""
+
+    def endless() -> Generator[Download]:
+        try:
+            while True:
+                yield A
+        finally:
+            closed.append(True)
+
+    closed: list[bool] = []
+    watched = Progress().watched(endless())
+    next(watched)
+    watched.close()
+    assert [True] == closed
+
+
+def test_closed_later() -> None:
+    """Who leaves early closes what comes one by one, too."""
+
+    async def endless() -> AsyncGenerator[Download]:
+        try:
+            while True:
+                yield A
+        finally:
+            closed.append(True)
+
+    async def one() -> None:
+        watched = Progress().watched(endless())
+        await anext(watched)
+        await watched.aclose()
+
+    closed: list[bool] = []
+    assert Deferred.fromCoroutine(one()).called
+    assert [True] == closed
 
 
 def test_bytes() -> None:
@@ -181,7 +218,15 @@ def test_left() -> None:
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (4096, "4.0 KiB"), (153600, "150 KiB"), (1 << 30, "1.0 GiB")],
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (4096, "4.0 KiB"),
+        (153600, "150 KiB"),
+        (1 << 30, "1.0 GiB"),
+        (1 << 62, "4096.0 PiB"),
+    ],
 )
 def test_amount(size: int, words: str) -> None:
     """Sizes have three digits or so."""
@@ -320,7 +365,7 @@ def test_picture(clock: Clock, screen: Screen) -> None:
 def test_picture_of_little(clock: Clock, screen: Screen) -> None:
     """Files that are quick are not shown, nor is what nobody knows."""
     view = Terminal(clock, Stream(screen), Stream(io.StringIO()), Progress())
-    watched = view.progress.watched(iter([B, A]))
+    watched = view.progress.watched(each for each in (B, A))
     next(watched)
     (line,) = seen(view, 0.0)
     assert line.startswith("0 files")

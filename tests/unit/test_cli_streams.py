@@ -77,6 +77,13 @@ def test_terminal(term: str | None, terminal: bool, monkeypatch: pytest.MonkeyPa
     assert not Stream(io.StringIO()).terminal
 
 
+def test_closed_file() -> None:
+    """A file that was closed meanwhile is no terminal."""
+    file = io.StringIO()
+    file.close()
+    assert not Stream(file).terminal
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

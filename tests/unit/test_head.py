@@ -17,6 +17,7 @@ def read(data: bytes, head: Head | None = None, parser: Any = None) -> tuple[Hea
     """Parse *data* as the answer to one request; return the notes and the parser."""
     head = Head() if head is None else head
     parser = head.begin(parser)
+    head.read = len(data)
     parser.feed_data(data)
     return head, parser
 

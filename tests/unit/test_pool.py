@@ -423,9 +423,12 @@ def test_connecting_fails(world: World, error: Exception) -> None:
 
 def test_endpoint_that_raises(world: World) -> None:
     """An endpoint that raises fails the request alone."""
-    endpoint = world.network.endpoint("a")
-    endpoint.connect = lambda factory: 1 // 0  # type: ignore[assignment,method-assign,misc]
-    fetch = world.one(endpoint)
+
+    class Raising(Endpoint):
+        def connect(self, factory: Any) -> Deferred[Any]:
+            raise ZeroDivisionError
+
+    fetch = world.one(Raising(world.network, "a", "key", "a"))
     assert isinstance(fetch.error, ZeroDivisionError)
     world.drained()
 
@@ -458,26 +461,37 @@ def test_handshake_fails(world: World) -> None:
     world.network.prompt = False
     a = world.network.endpoint("a")
     fetches = world.fetch(a, 3)
-    socket = a.established(a.attempts[0][0])
-    a.refuse()
+    socket = a.shake()
+    a.shaken(ConnectError())
     assert "failed" == fetches[0].state
     assert socket.disconnected
     assert 1 == len(a.attempts)
     world.network.turn()
     assert 2 == len(a.attempts)
-    assert 2 == world.network.high["a"] - 1  # the attempt and its own socket are one
+    assert 2 == world.network.high["a"]
     for _ in range(2):
         a.refuse()
     world.drained()
 
 
-def test_handshake_fails_after_the_connection(world: World) -> None:
-    """A connection that is gone before its handshake has failed counts no more."""
+def test_lost_in_the_handshake(world: World) -> None:
+    """A connection that is gone when its handshake fails counts no more."""
     world.network.prompt = False
     a = world.network.endpoint("a")
     world.one(a)
-    a.established(a.attempts[0][0]).lose()
-    a.refuse()
+    a.shake().lose()
+    a.shaken(ConnectionLost())
+    world.drained()
+
+
+def test_handshake_times_out(world: World) -> None:
+    """The connect timeout covers the handshake."""
+    world.network.prompt = False
+    a = world.network.endpoint("a", timeouts=Timeouts(connect=5))
+    fetch = world.one(a)
+    a.shake()
+    world.clock.pump([0.1] * 60)
+    assert isinstance(fetch.error, ConnectTimeout)
     world.drained()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Generator
 from typing import Any
 
 import click
@@ -101,12 +102,15 @@ class Get:
         options, wishes, jobs = self._options, self._wishes, self._options.jobs
         context = Context(self._reactor, connections=jobs, per_host=jobs)
         self._view.start()
+        files: Any = None
         try:
             hooks = Hooks(**self._view.hooks())
             downloader = context.downloader(wishes.remote, hooks=hooks, directory=wishes.directory, force=options.force)
             files = self._view.watched(self._inputs.read(downloader))
             await downloader.download_each(files, self._finished, jobs, fail_fast=options.fail_fast)
         finally:
+            if isinstance(files, Generator):
+                files.close()
             await context.close()
             self._view.stop()
 

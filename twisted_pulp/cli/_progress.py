@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
 from typing import Any, TypeVar, overload
 
 from twisted_pulp.download import Download, DownloadReport
@@ -56,23 +57,25 @@ class Progress:
         self._samples: deque[tuple[float, int]] = deque()
 
     @overload
-    def watched(self, downloads: Iterator[D]) -> Iterator[D]: ...
+    def watched(self, downloads: Generator[D]) -> Generator[D]: ...
     @overload
-    def watched(self, downloads: AsyncIterator[D]) -> AsyncIterator[D]: ...
+    def watched(self, downloads: AsyncGenerator[D]) -> AsyncGenerator[D]: ...
     def watched(self, downloads: Any) -> Any:
         """Return *downloads*, each of which is counted when it is taken."""
-        return self._later(downloads) if isinstance(downloads, AsyncIterable) else self._now(downloads)
+        return self._later(downloads) if isinstance(downloads, AsyncGenerator) else self._now(downloads)
 
-    def _now(self, downloads: Iterable[D]) -> Iterator[D]:
-        for download in downloads:
-            self._begin(download)
-            yield download
+    def _now(self, downloads: Generator[D]) -> Generator[D]:
+        with closing(downloads):
+            for download in downloads:
+                self._begin(download)
+                yield download
         self.files = self.begun
 
-    async def _later(self, downloads: AsyncIterable[D]) -> AsyncIterator[D]:
-        async for download in downloads:
-            self._begin(download)
-            yield download
+    async def _later(self, downloads: AsyncGenerator[D]) -> AsyncGenerator[D]:
+        async with aclosing(downloads):
+            async for download in downloads:
+                self._begin(download)
+                yield download
         self.files = self.begun
 
     def _begin(self, download: Download) -> None:

@@ -199,7 +199,11 @@ class Results(AsyncIterator[R]):
                     error.raiseException()
                 raise StopAsyncIteration
             queue.waiting = Deferred()
-            await queue.waiting
+            try:
+                await queue.waiting
+            except BaseException:  # who waits is cancelled; a traceback may keep this iterator alive
+                self._running.cancel()
+                raise
         result, taken = queue.results.popleft()
         if not taken.called:
             taken.callback(None)

@@ -13,14 +13,16 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
+from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Totals
 from twisted_pulp.downloader._crowd import Crowd, Results
 from twisted_pulp.downloader._groups import grouped
-from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Totals
 from twisted_pulp.errors import Cancelled, PathError, PulpError
 from twisted_pulp.http import basic, fields_of, refuse
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import FileTarget, Hooks, Place, Transfer, Tree, WriterTarget
+from twisted_pulp.transfer._attempt import named
+from twisted_pulp.transfer._file import SMALL
 from twisted_pulp.transfer._proof import algorithms_of
 
 __all__ = ["Downloader"]
@@ -36,7 +38,7 @@ class Downloader:
     """
 
     def __init__(
-        self, context: Any, remote: Remote, *, hooks: Hooks = Hooks(), directory: str | None = None, force: bool = False
+        self, context: Any, remote: Remote, *, hooks: Hooks, directory: str | None = None, force: bool = False
     ) -> None:
         """
         :param context: what all downloads share.
@@ -58,8 +60,8 @@ class Downloader:
     # the library below
     @property
     def agent(self) -> IAgent:
-        """What makes the requests of this Remote."""
-        return self._agent if self._agent is not None else self.context.agent(self.remote)  # type: ignore[no-any-return]
+        """What makes the requests of this Remote; one that is set here makes those of downloads too."""
+        return self._agent if self._agent is not None else self.context.limited_agent(self.remote)
 
     @agent.setter
     def agent(self, agent: IAgent) -> None:
@@ -72,7 +74,7 @@ class Downloader:
 
     @property
     def http(self) -> Any:
-        """A treq HTTPClient for metadata and JSON: the same connections and credentials; bodies are decoded, with a cap."""
+        """A treq HTTPClient for metadata: the same connections and credentials; bodies are decoded, with a cap."""
         if self._http is None:
             from treq.client import HTTPClient
 
@@ -106,7 +108,7 @@ class Downloader:
         try:
             target, path = self._target(download)
         except PulpError as error:
-            return _failed(download, error)
+            return _failed(download, named(error, download.url))
         transfer = Transfer(self._shared(), self.remote, download, target, self._hooks, self._force)
         try:
             if self.remote.timeouts.total is None:
@@ -123,18 +125,18 @@ class Downloader:
         if download.writer is not None:
             return WriterTarget(download.writer, algorithms), None
         threads = self.context.threads
-        small = {"small": -1} if self._hooks.validators else {}
+        small = -1 if self._hooks.validators else SMALL
         if download.path is None:
             if self._private is None:
                 self._private = tempfile.mkdtemp(prefix="pulp-")
             self._made += 1
-            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, kept=False, **small), None
+            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, kept=False), None
         place = Place.at(download.path) if self._tree is None else self._tree.place(download.path)
         if place.path in self.context.paths:
             place.release()
             raise PathError(download.url, f"two downloads want {place.path}")
         self.context.paths.add(place.path)
-        return FileTarget(place, threads, algorithms, **small), place.path
+        return FileTarget(place, threads, algorithms, small), place.path
 
     def head(self, download: Download | str) -> Deferred[DownloadReport]:
         """Ask for the headers only; see `IDownloader.head`."""
@@ -144,7 +146,9 @@ class Downloader:
 
     async def _head(self, download: Download) -> DownloadReport:
         context, error = self.context, None
-        report = DownloadReport(url=download.url, started=context.now(), attachment=download.attachment, download=download)
+        report = DownloadReport(
+            url=download.url, started=context.now(), attachment=download.attachment, download=download
+        )
         for source in download.sources:
             headers = dict(download.headers)
             if source.userinfo is not None:
@@ -205,11 +209,16 @@ class Downloader:
         return Results(begin)
 
     def _crowd(
-        self, downloads: Iterable[Download] | AsyncIterable[Download], give: Callable[[DownloadReport], object], concurrency: int
+        self,
+        downloads: Iterable[Download] | AsyncIterable[Download],
+        give: Callable[[DownloadReport], object],
+        concurrency: int,
     ) -> Crowd[Download, DownloadReport]:
         return Crowd(self.context.reactor, self._fetch, downloads, give, concurrency, self._crowds)
 
-    def download_groups(self, groups: Iterable[Group], concurrency: int = 8) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
+    def download_groups(
+        self, groups: Iterable[Group], concurrency: int = 8
+    ) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
         """Download groups of files; see `IDownloader.download_groups`."""
         return grouped(self.context.reactor, self.context.threads, self._start, groups, concurrency, self._crowds)
 
@@ -241,7 +250,7 @@ class _Replaced:
         self._context, self._remote, self._replaced = context, remote, agent
 
     def agent(self, remote: Remote) -> IAgent:
-        return self._replaced if remote is self._remote else self._context.agent(remote)  # type: ignore[no-any-return]
+        return self._replaced if remote is self._remote else self._context.agent(remote)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -256,5 +265,3 @@ def _unwrapped(report: DownloadReport) -> DownloadReport:
         report.error.report = report  # type: ignore[attr-defined]
         raise report.error
     return report
-
-

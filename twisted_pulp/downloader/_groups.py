@@ -11,8 +11,8 @@ from typing import Any
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.downloader._crowd import Crowd, Results
 from twisted_pulp.download import Download, DownloadReport, Group
+from twisted_pulp.downloader._crowd import Crowd, Results
 from twisted_pulp.transfer import Place, WriterThreads, writer_error
 
 __all__ = ["grouped"]
@@ -39,7 +39,12 @@ _Item = tuple[_Progress, int, Download | None]
 
 
 def grouped(
-    clock: Any, threads: WriterThreads, start: _Start, groups: Iterable[Group], concurrency: int, among: set[Crowd[Any, Any]]
+    clock: Any,
+    threads: WriterThreads,
+    start: _Start,
+    groups: Iterable[Group],
+    concurrency: int,
+    among: set[Crowd[Any, Any]],
 ) -> Results[Any]:
     """
     Return each group, when it is finished, with the reports of its downloads in their order.
@@ -65,7 +70,9 @@ def grouped(
 
             return d.addCallback(done)
 
-        return Crowd(clock, one, _items(groups), lambda done: None if done is None else give(done.finished()), concurrency, among)
+        return Crowd(
+            clock, one, _items(groups), lambda done: None if done is None else give(done.finished()), concurrency, among
+        )
 
     return Results(begin)
 
@@ -117,7 +124,12 @@ class _Shared:
         mine = evolve(report, attachment=download.attachment, download=download)
         d: Deferred[Any] = Deferred()
         d.callback(None)
-        if report.error is None and download.path is not None and download.path != report.path and report.path is not None:
+        if (
+            report.error is None
+            and download.path is not None
+            and download.path != report.path
+            and report.path is not None
+        ):
             mine.path = download.path
             d = self._threads.lane()(_copied, report.path, download.path)
 

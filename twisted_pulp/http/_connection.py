@@ -137,6 +137,7 @@ class HTTPConnection(Line):
             return
         self._spoke = True
         head, error = self._head, None
+        head.read = len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as why:

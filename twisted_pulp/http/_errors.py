@@ -107,7 +107,7 @@ def _of(error: BaseException, url: str) -> PulpError | None:
     if isinstance(error, (CancelledError, failing.ConnectingCancelledError)):
         return Cancelled(url, "cancelled")
     if isinstance(error, ParseError):
-        return ProtocolError(url, str(error.args[0] if error.args else error))
+        return ProtocolError(url, str(error.args[0]))
     if isinstance(error, VerificationError):
         return TLSError(url, "the certificate is for another name")
     if isinstance(error, CertificateError):

@@ -29,6 +29,7 @@ class Head:
     :ivar body: pieces of the body not yet taken.
     :ivar pairs: header names and values.
     :ivar trailers: names and values that came behind the body.
+    :ivar read: bytes of the latest read; to be set before the parser gets them.
     :ivar bodiless: whether no body may follow, whatever the headers say (RFC 9112 section 6.3).
     """
 
@@ -44,6 +45,7 @@ class Head:
         "on_body",
         "pairs",
         "phrase",
+        "read",
         "status",
         "trailers",
         "version",
@@ -54,6 +56,7 @@ class Head:
         self.body: list[bytes] = []
         self.on_body = self.body.append  # llhttp calls it without a detour through Python
         self._parser: Any = None
+        self.read = 0
 
     def begin(self, parser: Any) -> Any:
         """Forget the last response; return *parser*, or a new one if it is None."""
@@ -142,6 +145,10 @@ class Head:
         self.version, pairs = version, self.pairs
         if len(pairs) > _LINES:
             raise ParseError(f"more than {_LINES} headers", b"")
+        if self._overhead or self.read > _LINE:  # only then can one be as long as that
+            longest = max(pairs, key=lambda pair: len(pair[0]) + len(pair[1]), default=(b"", b""))
+            if len(longest[0]) + len(longest[1]) > _LINE:
+                raise ParseError(f"a header of more than {_LINE} bytes", longest[0][:100])
         self._overhead, self._allowed = 0, _QUIET
         length: Any = UNKNOWN_LENGTH
         chunked = False
@@ -153,8 +160,6 @@ class Head:
                 if value.strip(b" \t").lower() != b"chunked" or chunked:
                     raise ParseError("a transfer coding other than chunked", value[:100])
                 chunked = True
-            elif size + len(value) > _LINE:
-                raise ParseError(f"a header of more than {_LINE} bytes", name[:100])
         if self.status > 599:
             raise ParseError(f"{self.status} is no status", b"")
         if chunked and version[2] == 0:  # faulty framing (RFC 9112 section 6.1)

@@ -83,6 +83,8 @@ class Resolver:
         self._free.release()
         found = [] if isinstance(answer, Exception) else _addresses(answer)
         for d in self._asking.pop(key):
+            if d.called:  # the one before cancelled it
+                continue
             if found:
                 d.callback(found)
             else:  # each gets an error of its own, which will name the URL it asked for

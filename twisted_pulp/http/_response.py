@@ -174,6 +174,7 @@ class Response:
 
     def stopProducing(self) -> None:
         """Give the rest of the body up, and the connection with it: even over TLS nothing more is read."""
+        self._held = True
         if self._connection is not None:
             self._connection.give_up()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import aclosing, closing
 from typing import Any
 
 from attrs import define, evolve
@@ -65,9 +65,11 @@ class Inputs:
     remote: Remote
     refused: Callable[[Refused], object]
 
-    def read(self, downloader: IDownloader) -> Iterator[Download] | AsyncIterator[Download]:
+    def read(self, downloader: IDownloader) -> Generator[Download] | AsyncGenerator[Download]:
         """
-        Give them all; an ordinary iterator, which is the faster one, when nothing has to be waited for.
+        Give them all; an ordinary generator, which is the faster one, when nothing has to be waited for.
+
+        Who does not read it to its end closes it: a list may be open.
 
         :param downloader: fetches the lists that are URLs.
         """
@@ -87,21 +89,20 @@ class Inputs:
         known = [size for size in sizes if size is not None]
         return len(sizes), sum(known) if len(known) == len(sizes) else None
 
-    def _read(self) -> Iterator[Download]:
+    def _read(self) -> Generator[Download]:
         yield from self.downloads
         for name in self.lists:
             yield from self._read_file(name)
 
-    async def _read_waiting(self, downloader: IDownloader) -> AsyncIterator[Download]:
+    async def _read_waiting(self, downloader: IDownloader) -> AsyncGenerator[Download]:
         for each in self.downloads:
             yield each
         for name in self.lists:
-            if _is_url(name):
-                async for each in self._read_url(name, downloader):
-                    yield each
-            elif _is_piped(name):
-                async for each in self._read_pipe(name):
-                    yield each
+            if _is_url(name) or _is_piped(name):
+                waiting = self._read_url(name, downloader) if _is_url(name) else self._read_pipe(name)
+                async with aclosing(waiting):
+                    async for each in waiting:
+                        yield each
             else:
                 for each in self._read_file(name):
                     yield each
@@ -109,7 +110,7 @@ class Inputs:
     def _reader(self, name: str, base: str | None) -> Reader:
         return Reader("standard input" if name == STDIN else name, base, self.refused)
 
-    def _read_file(self, name: str) -> Iterator[Download]:
+    def _read_file(self, name: str) -> Generator[Download]:
         reader = self._reader(name, None if name == STDIN else _base_of(name))
         try:
             file = open(_stdin() if name == STDIN else name, "rb", closefd=name != STDIN)  # noqa: SIM115 -- closed below
@@ -119,7 +120,7 @@ class Inputs:
         with closing(file):
             yield from reader.read(lines_of(file))
 
-    async def _read_pipe(self, name: str) -> AsyncIterator[Download]:
+    async def _read_pipe(self, name: str) -> AsyncGenerator[Download]:
         reader = self._reader(name, None if name == STDIN else _base_of(name))
         descriptor = -1
         try:
@@ -137,7 +138,7 @@ class Inputs:
             if name != STDIN and descriptor >= 0:
                 os.close(descriptor)
 
-    async def _read_url(self, name: str, downloader: IDownloader) -> AsyncIterator[Download]:
+    async def _read_url(self, name: str, downloader: IDownloader) -> AsyncGenerator[Download]:
         limits = evolve(self.remote.limits, max_size=self.remote.limits.max_metadata_size)
         try:
             # Into a private temporary file, which lives as long as the downloader: it is resumed and tried again like

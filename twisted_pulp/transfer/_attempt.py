@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
-from twisted.web._newclient import PotentialDataLoss, ResponseDone
+from twisted.web._newclient import PotentialDataLoss, ResponseDone  # type: ignore[attr-defined]
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent
 
@@ -23,6 +23,7 @@ from twisted_pulp.errors import (
     TooLarge,
     Truncated,
     WriterError,
+    shown,
 )
 from twisted_pulp.headers import Fields
 from twisted_pulp.http import Watch, basic, fields_of, refuse, translated
@@ -31,13 +32,20 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._hooks import Hooks, called
 from twisted_pulp.transfer._journal import Journal
-from twisted_pulp.transfer._range import Version, complete, range_headers, rest_follows
+from twisted_pulp.transfer._range import Version, complete, range_end, range_headers, rest_follows
 from twisted_pulp.transfer._sink import Sink
 from twisted_pulp.transfer._threads import outlasting
 
-__all__ = ["AttemptRun"]
+__all__ = ["AttemptRun", "named"]
 
 _WHOLE = frozenset({200, 203})
+
+
+def named(error: PulpError, url: str) -> PulpError:
+    """Return *error*, about *url* if nobody has said yet what it is about."""
+    if isinstance(error, DownloadError) and not error.url:
+        error.url = shown(url)
+    return error
 
 
 @define(eq=False)
@@ -70,6 +78,7 @@ class AttemptRun:
     by_end: bool = field(init=False, default=False)
     _sink: Sink | None = field(init=False, default=None)
     _head: Head = field(init=False)
+    _end: int | None = field(init=False, default=None)  # where the range ends that is being received
 
     def __attrs_post_init__(self) -> None:
         self.url = self._source.url
@@ -98,7 +107,10 @@ class AttemptRun:
         try:
             response: Any = await self._agent.request(b"GET", self._source.url.encode("ascii"), self._headers(ranged))
         except HTTPStatusError as error:
-            self.status, self.fields = error.status, Fields([(n.encode("latin-1"), v.encode("latin-1")) for n, v in error.headers.items()])
+            self.status, self.fields = (
+                error.status,
+                Fields([(n.encode("latin-1"), v.encode("latin-1")) for n, v in error.headers.items()]),
+            )
             if offset and error.status == 416:
                 if complete(error, offset):
                     return
@@ -179,6 +191,10 @@ class AttemptRun:
                     offset, self.resumed = 0, False
                 else:
                     skip = self._skippable(offset)
+            else:
+                self._end = end = range_end(self.fields)
+                if response.length is not UNKNOWN_LENGTH and response.length != end - offset:
+                    raise ResumeRefused(self.url, f"a range of {end - offset} bytes, with {response.length} of body")
         elif response.code not in _WHOLE:
             raise ProtocolError(self.url, f"status {response.code} is no file")
         length = None if response.length is UNKNOWN_LENGTH else response.length + (0 if skip else offset)
@@ -230,7 +246,9 @@ class AttemptRun:
     def _not_begun(self, why: Failure) -> None:
         if why.check(PulpError, CancelledError):
             why.raiseException()
-        raise WriterError(self.url, f"the writer failed to begin: {why.type.__name__}: {why.value}") from why.value
+        raise WriterError(
+            self.url, f"the writer failed to begin: {type(why.value).__name__}: {why.value}"
+        ) from why.value
 
     def _progress(self) -> Any:
         hook, download, total = self._hooks.progress, self._download, self._head.length
@@ -246,13 +264,13 @@ class AttemptRun:
         """Raise what went wrong, ours first."""
         for error in (self._target.error, sink.error):
             if error is not None:
-                if isinstance(error, DownloadError) and not error.url:
-                    error.url = self.url
                 if isinstance(error, PulpError):
-                    raise error
+                    raise named(error, self.url)
                 raise WriterError(self.url, f"{type(error).__name__}: {error}") from error
         reason = sink.reason
         if reason is None or isinstance(reason.value, ResponseDone):
+            if self._end is not None and self._target.size != self._end:
+                raise ResumeRefused(self.url, f"a range up to byte {self._end}, with a body up to {self._target.size}")
             return
         if isinstance(reason.value, PotentialDataLoss):
             self.by_end = True

@@ -75,7 +75,7 @@ class FileTarget:
         journal = Journal.read(self.place)
         if journal is None or journal.modified or not journal.done or not usable(journal):
             return None
-        partial = self._open()
+        partial = self._open(fresh=False)
         self.size = await outlasting(self._do(partial.take_up, journal.done)) or 0
         return Version(journal.url, journal.validator, journal.length) if self.size else None
 
@@ -91,9 +91,9 @@ class FileTarget:
         if partial is not None:
             partial.version = version
 
-    def _open(self) -> Partial:
+    def _open(self, *, fresh: bool = True) -> Partial:
         partial = self._begun()
-        self._do(partial.open)
+        self._do(partial.open, fresh)
         return partial
 
     def _begun(self) -> Partial:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from twisted_pulp.download import Download, DownloadReport, Source
-from twisted_pulp.errors import Cancelled, HookError, InvalidContent, PulpError
+from twisted_pulp.errors import HookError, InvalidContent, PulpError, shown
 from twisted_pulp.http import Watch
 from twisted_pulp.interfaces import Head
 
@@ -65,7 +65,9 @@ class Hooks:
     validators: Sequence[Validator] = ()
 
 
-async def called(watch: Watch, seconds: float | None, url: str, name: str, hook: Callable[..., object], *args: object) -> Any:
+async def called(
+    watch: Watch, seconds: float | None, url: str, name: str, hook: Callable[..., object], *args: object
+) -> Any:
     """
     Call *hook* and wait for what it returns, for *seconds* at most.
 
@@ -73,26 +75,22 @@ async def called(watch: Watch, seconds: float | None, url: str, name: str, hook:
     """
     try:
         result = hook(*args)
-        if isinstance(result, Deferred):
-            result = await watch.limit(result, seconds, lambda late: HookError(url, f"the {name} hook was not done after {late:g} s"))
-        elif hasattr(result, "__await__"):
-            coroutine = Deferred.fromCoroutine(result)  # type: ignore[arg-type]
+        if hasattr(result, "__await__"):
+            waiting: Any = result if isinstance(result, Deferred) else Deferred.fromCoroutine(result)  # type: ignore[arg-type]
             result = await watch.limit(
-                coroutine, seconds, lambda late: HookError(url, f"the {name} hook was not done after {late:g} s")
+                waiting, seconds, lambda late: HookError(url, f"the {name} hook was not done after {late:g} s")
             )
         return result
-    except (HookError, Cancelled, GeneratorExit):
+    except (HookError, CancelledError):
         raise
     except Exception as error:
-        from twisted.internet.defer import CancelledError
-
-        if isinstance(error, CancelledError):
-            raise
-        _log.failure("the {name} hook failed for {url}", name=name, url=url)
+        _log.failure("the {name} hook failed for {url}", name=name, url=shown(url))
         raise HookError(url, f"the {name} hook raised {type(error).__name__}: {error}") from error
 
 
-async def validated(watch: Watch, seconds: float | None, validators: Sequence[Validator], report: DownloadReport) -> None:
+async def validated(
+    watch: Watch, seconds: float | None, validators: Sequence[Validator], report: DownloadReport
+) -> None:
     """
     Let each of *validators* look at *report*.
 
@@ -121,14 +119,10 @@ def _raising(check: Callable[[DownloadReport], object]) -> Callable[[DownloadRep
         try:
             result = check(report)
             if hasattr(result, "__await__"):
-                result = await result  # type: ignore[misc]
-        except GeneratorExit:
+                result = await result
+        except CancelledError:
             raise
         except Exception as why:
-            from twisted.internet.defer import CancelledError
-
-            if isinstance(why, CancelledError):
-                raise
             raise _Refused(detail=f"{type(why).__name__}: {why}") from why
         return result
 

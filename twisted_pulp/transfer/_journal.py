@@ -40,7 +40,9 @@ class Journal(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, version: Version, done: int, modified: int = 0) -> Journal:
         """Return the note that *done* bytes of *version* are there."""
-        return cls(_VERSION, bare(version.url), version.validator, version.length, [(0, done)] if done else [], modified)
+        return cls(
+            _VERSION, bare(version.url), version.validator, version.length, [(0, done)] if done else [], modified
+        )
 
     @classmethod
     def read(cls, place: Place) -> Journal | None:

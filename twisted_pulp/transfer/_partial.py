@@ -54,26 +54,32 @@ class Partial:
             self.error = error
         raise self.error
 
-    def open(self) -> None:
+    def open(self, fresh: bool) -> None:
         """
-        Open it, as it was left or new, for this process alone.
+        Open it for this process alone.
 
+        :param fresh: whether what an earlier run has left is forgotten.
         :raises PathError: when another process has it.
         """
         place = self._place
-        self._file = place.open_partial() if self._kept else place.open(place.partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        self._file = (
+            place.open_partial() if self._kept else place.open(place.partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        )
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file, self._file = self._file, -1
             os.close(file)
             raise PathError(detail=f"{place.path} is being written by another process") from None
+        if fresh:
+            self.empty()
 
     def take_up(self, done: int) -> int:
         """Read the *done* bytes that an earlier run has left; return how many are there: all or none."""
         if os.fstat(self._file).st_size < done:
             return 0
         self.hashes, hashed = digests_of_file(self._file, self._algorithms, done)
+        os.ftruncate(self._file, hashed)  # what was written since the last note may not be what comes now
         self._noted = hashed
         return hashed
 
@@ -82,7 +88,7 @@ class Partial:
         if self._linked:
             self._linked = False
             self._place.unlink(self._place.partial)
-            self.open()
+            self.open(False)
         if self._kept:
             self._place.unlink(self._place.journal)
         os.ftruncate(self._file, 0)

@@ -245,7 +245,9 @@ class Tree:
             fd = os.open(self._directory, flags)
         else:
             parent, name = self._folder(parts[:-1]), parts[-1]
-            fd = _made(lambda: os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent.fd), lambda: os.mkdir(name, dir_fd=parent.fd))
+            fd = _made(
+                lambda: os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent.fd), lambda: os.mkdir(name, dir_fd=parent.fd)
+            )
         folder = self._folders[parts] = _Folder(fd)
         for key, each in list(self._folders.items())[: len(self._folders) - _FOLDERS]:
             if not each.users and key and each is not folder:

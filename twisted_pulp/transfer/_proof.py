@@ -34,7 +34,9 @@ def check_strength(download: Download, remote: Remote) -> None:
     digests = download.digests
     if digests and not remote.allow_weak_digests and WEAK.issuperset(digests):
         raise SettingsError(
-            "digests", ", ".join(digests), "more than md5 and sha1, which can be forged, unless allow_weak_digests is set"
+            "digests",
+            ", ".join(digests),
+            "more than md5 and sha1, which can be forged, unless allow_weak_digests is set",
         )
 
 
@@ -57,7 +59,9 @@ def prove(download: Download, url: str, size: int, values: dict[str, str], by_en
     return bool(download.digests)
 
 
-async def present_digests(place: Place, download: Download, threads: WriterThreads) -> tuple[dict[str, str], int] | None:
+async def present_digests(
+    place: Place, download: Download, threads: WriterThreads
+) -> tuple[dict[str, str], int] | None:
     """
     Return digests and size of the file at *place*, if they are the expected ones. An expected size alone is not enough.
     """

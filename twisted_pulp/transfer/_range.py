@@ -9,7 +9,7 @@ from twisted_pulp.download import Source
 from twisted_pulp.errors import HTTPStatusError, ResumeRefused
 from twisted_pulp.headers import Fields
 
-__all__ = ["Version", "complete", "range_headers", "rest_follows"]
+__all__ = ["Version", "complete", "range_end", "range_headers", "rest_follows"]
 
 _content_range = re.compile(r"bytes +(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.I).fullmatch
 _unsatisfied = re.compile(r"bytes +\*/(\d{1,19})", re.I).fullmatch
@@ -111,6 +111,13 @@ def rest_follows(
         if version.validator[:1] == '"' and tag != version.validator:
             raise ResumeRefused(url, "the file has changed")
     return "rest"
+
+
+def range_end(fields: Fields) -> int:
+    """Return where in the file a range that `rest_follows` has accepted ends: the offset behind its last byte."""
+    match = _content_range(fields["content-range"])
+    assert match is not None
+    return int(match[2]) + 1
 
 
 def complete(error: HTTPStatusError, offset: int) -> bool:

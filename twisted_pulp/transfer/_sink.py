@@ -32,7 +32,12 @@ class Sink(Protocol):
     _log = Logger()
 
     def __init__(
-        self, target: Any, most: int | None, over: Callable[[int], PulpError], skip: int, progress: Callable[[int], object] | None
+        self,
+        target: Any,
+        most: int | None,
+        over: Callable[[int], PulpError],
+        skip: int,
+        progress: Callable[[int], object] | None,
     ) -> None:
         self._target, self._most, self._over, self._skip, self._progress = target, most, over, skip, progress
         self._ended: Deferred[None] | None = None
@@ -105,5 +110,9 @@ class Sink(Protocol):
 
     def ended(self) -> Deferred[None]:
         """Return a Deferred that fires at the end, however it comes; to cancel it breaks the body off."""
-        self._ended = Deferred(self.stop)
+        self._ended = Deferred(self._unwanted)
         return self._ended
+
+    def _unwanted(self, _: Deferred[None]) -> None:
+        self._ended = None  # a body that ends at once must not look like one that ended by itself
+        self.stop()

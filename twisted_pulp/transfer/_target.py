@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_pulp.digests import Hashes
@@ -77,11 +78,12 @@ class WriterTarget:
     def commit(self, report: DownloadReport, remembered: bool) -> Deferred[None] | None:
         """Tell the writer that all is well."""
         try:
-            return self._writer.commit(report)  # type: ignore[no-any-return]
-        except PulpError:
-            raise
-        except Exception as error:
-            raise WriterError(report.url, f"{type(error).__name__}: {error}") from error
+            done = self._writer.commit(report)
+        except Exception:
+            done = fail()
+        if not isinstance(done, Deferred):
+            return None
+        return done.addErrback(_writers, report.url)
 
     async def close(self, *, keep: bool, committed: bool = False) -> None:
         """Tell the writer that it failed, unless it did not."""
@@ -93,3 +95,9 @@ class WriterTarget:
                 await result
         except Exception:
             self._log.failure("a writer failed to abort")
+
+
+def _writers(why: Failure, url: str) -> None:
+    if why.check(PulpError, CancelledError):
+        why.raiseException()
+    raise WriterError(url, f"{type(why.value).__name__}: {why.value}") from why.value

@@ -110,8 +110,7 @@ async def outlasting(d: Deferred[T]) -> T:
 
     def give(result: Any) -> None:
         results.append(result)
-        if not waiting.called:
-            waiting.callback(None)
+        waiting.callback(None)
 
     d.addBoth(give)
     cancelled = False

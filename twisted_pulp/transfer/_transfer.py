@@ -23,9 +23,10 @@ from twisted_pulp.errors import (
     SizeMismatch,
     TotalTimeout,
     WriterError,
+    shown,
 )
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer._attempt import AttemptRun
+from twisted_pulp.transfer._attempt import AttemptRun, named
 from twisted_pulp.transfer._file import SMALL, FileTarget
 from twisted_pulp.transfer._hooks import Again, Hooks, called, validated
 from twisted_pulp.transfer._journal import Journal, bare
@@ -106,9 +107,9 @@ class Transfer:
         except (CancelledError, Cancelled):
             report.error = self._late or Cancelled(download.url, "cancelled")
         except PulpError as error:
-            report.error = error
+            report.error = named(error, download.url)
         except Exception as error:  # a mistake of ours: it ends this download only
-            self._log.failure("an unexpected error while downloading {url}", url=report.url)
+            self._log.failure("an unexpected error while downloading {url}", url=shown(report.url))
             report.error = DownloadError(download.url, f"unexpected {type(error).__name__}: {error}")
         if report.error is not None:
             report.path = None
@@ -205,9 +206,18 @@ class Transfer:
         shared, source = self._shared, step.source
         remote = source.remote or self._remote
         run = AttemptRun(
-            shared.agent(remote), remote, shared.watch, self._download, source, self._target, self._hooks, self._version, self._known
+            shared.agent(remote),
+            remote,
+            shared.watch,
+            self._download,
+            source,
+            self._target,
+            self._hooks,
+            self._version,
+            self._known,
         )
-        started, error = shared.now(), None
+        started = shared.now()
+        error: PulpError | None = None
         try:
             await run.run(step.whole)
             if run.unchanged:
@@ -220,7 +230,7 @@ class Transfer:
             error = Cancelled(source.url, "cancelled")
             raise
         except PulpError as failure:
-            error = failure
+            error = named(failure, run.url)
             if isinstance(failure, _OURS):
                 raise
         finally:
@@ -265,7 +275,7 @@ class Transfer:
             await self._committed(done)
 
     async def _committed(self, done: Deferred[None]) -> None:
-        await outlasting(done)
+        await (outlasting(done) if isinstance(self._target, FileTarget) else done)
         if self._target.error is not None:
             raise self._target.error
 
@@ -291,7 +301,16 @@ class Transfer:
                 shared.health.pause(source, asked)
         hook = self._hooks.attempt_failed
         if hook is not None:
-            again = await called(shared.watch, self._remote.timeouts.hook, source.url, "attempt_failed", hook, self._download, source, error)
+            again = await called(
+                shared.watch,
+                self._remote.timeouts.hook,
+                source.url,
+                "attempt_failed",
+                hook,
+                self._download,
+                source,
+                error,
+            )
             if isinstance(again, Again):
                 return tries.again(source, again.source)
         step = tries.after(source, error, run.resumed, shared.health.paused, now)

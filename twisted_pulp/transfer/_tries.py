@@ -129,7 +129,9 @@ class Tries:
         standing.tries += 1
         return Try(standing.source, 0.0, False)
 
-    def after(self, source: Source, error: PulpError, resumed: bool, paused: Callable[[Source], float], now: float) -> Try | None:
+    def after(
+        self, source: Source, error: PulpError, resumed: bool, paused: Callable[[Source], float], now: float
+    ) -> Try | None:
         """
         Return the step that follows *error*, or None to give up.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from twisted_pulp.download import DownloadReport
@@ -15,7 +14,15 @@ from twisted_pulp.interfaces import Head, IWriter
 __all__ = ["DigestOnly", "Memory", "ResponseWriter"]
 
 #: Headers of an upstream that a client of ours may see.
-_FORWARDED = ("content-type", "etag", "last-modified", "cache-control", "expires", "content-language", "content-disposition")
+_FORWARDED = (
+    "content-type",
+    "etag",
+    "last-modified",
+    "cache-control",
+    "expires",
+    "content-language",
+    "content-disposition",
+)
 
 
 @implementer(IWriter)
@@ -124,7 +131,7 @@ class ResponseWriter:
         if head.length is not None:
             request.setHeader("Content-Length", str(head.length))
 
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Let the client's speed decide."""
         self._producer = producer
         if self._gone:
@@ -194,5 +201,3 @@ def as_writer(given: Any) -> Any:
     if IConsumer.providedBy(given):
         return Plain(given)
     raise TypeError(f"{given!r} is neither an IWriter nor an IConsumer")
-
-
