@@ -96,7 +96,8 @@ class Context:
 
         How large a body may be is the business of who takes it: a download knows what it expects.
         """
-        return self._onion(remote).artifacts
+        known = self._onions.get(id(remote))
+        return self._onion(remote).artifacts if known is None else known.artifacts
 
     def limited_agent(self, remote: Remote) -> IAgent:
         """Return an agent as `agent` does, whose bodies have `Limits.max_size` bytes at most."""

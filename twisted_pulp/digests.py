@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted_pulp.errors import SettingsError
 
-__all__ = ["ALGORITHMS", "WEAK", "Hashes", "checked_digests", "digests_of_file"]
+__all__ = ["ALGORITHMS", "WEAK", "Hashes", "checked_digests", "digests_of", "digests_of_file"]
 
 _ANY: dict[str, Callable[..., Any]] = {
     "blake2b": hashlib.blake2b,
@@ -76,6 +76,15 @@ class Hashes:
     def values(self) -> dict[str, str]:
         """Return algorithm -> value in lower-case hex."""
         return {name: each.hexdigest() for name, each in self._all.items()}
+
+
+def digests_of(data: bytes, algorithms: Iterable[str] = ()) -> dict[str, str]:
+    """Return algorithm -> value in lower-case hex, of *data*; sha256 is always among them."""
+    if algorithms == _sha256_only:
+        return {"sha256": hashlib.sha256(data).hexdigest()}
+    hashes = Hashes(algorithms)
+    hashes.update(data)
+    return hashes.values()
 
 
 def digests_of_file(file: int, algorithms: Iterable[str], length: int | None = None) -> tuple[Hashes, int]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import define, field, frozen
+from msgspec import Struct
 
 from twisted_pulp.digests import checked_digests
 from twisted_pulp.errors import PulpError, SettingsError, shown
@@ -129,8 +130,7 @@ class Download:
         return self.sources[0].url
 
 
-@frozen
-class Attempt:
+class Attempt(Struct, frozen=True):
     """
     One try of one source.
 

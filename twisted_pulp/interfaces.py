@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any
 
-from attrs import field, frozen
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IAgent
@@ -19,8 +19,7 @@ from twisted_pulp.settings import Remote
 __all__ = ["Head", "IDownloader", "IWriter"]
 
 
-@frozen
-class Head:
+class Head(Struct, frozen=True):
     """
     What is known before the first byte.
 
@@ -32,12 +31,15 @@ class Head:
     :ivar source: that answered.
     """
 
-    url: str = field(repr=shown)
+    url: str
     status: int
     headers: Fields
     length: int | None
     offset: int
     source: Source
+
+    def __repr__(self) -> str:
+        return f"Head({shown(self.url)!r}, status={self.status}, length={self.length}, offset={self.offset})"
 
 
 class IWriter(IConsumer):

@@ -409,6 +409,110 @@ async def test_close_ends_loops(start_command: Start, scripted: Scripted) -> Non
     assert ["['Cancelled', 'Cancelled']"] == lines
 
 
+@ensureDeferred
+async def test_refused_settings(start_command: Start, scripted: Scripted) -> None:
+    """A download that is refused before anything is asked for is a report like any other failure."""
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        with Downloader() as downloader:
+            downloads = [Download(url("/a"), "a", digests={"md5": "0" * 32})]
+            print([type(report.error).__name__ for report in downloader.download_all(downloads)])
+            try:
+                downloader.download(downloads[0])
+            except SettingsError as error:
+                print(error.report.path)
+        """,
+    )
+    assert (["['SettingsError']", "None"], []) == (lines, scripted.requests)
+
+
+@ensureDeferred
+async def test_collected(start_command: Start, scripted: Scripted) -> None:
+    """A loop that ends in the reactor's own thread, as when garbage is collected there, does not block it."""
+    scripted.on(b"/a", [ok(BODY)])
+    scripted.on(b"/b", [(Stall(),)])
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        from twisted.internet import reactor
+        with Downloader() as downloader:
+            reports = downloader.download_all([Download(url("/a"), "a"), Download(url("/b"), "b")])
+            print(next(reports).size)
+            reactor.callFromThread(reports.close)
+            while "0 busy" not in repr(downloader):
+                time.sleep(0.01)
+        """,
+    )
+    assert ["700"] == lines
+
+
+@ensureDeferred
+async def test_stopped(start_command: Start, scripted: Scripted) -> None:
+    """When the reactor is gone, waiting ends with an error."""
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        import crochet
+        from twisted.internet import reactor
+        downloader = Downloader()
+        reports = downloader.download_all([Download(url("/a"), "a")])
+        reactor.callFromThread(reactor.stop)
+        while reactor.running: time.sleep(0.01)
+        try:
+            next(reports)
+        except crochet.ReactorStopped:
+            print("stopped")
+        downloader.close()
+        """,
+    )
+    assert ["stopped"] == lines
+
+
+@ensureDeferred
+async def test_broken_downloader(start_command: Start, scripted: Scripted) -> None:
+    """What fails without a report, as no download does, is raised."""
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        from twisted.internet.defer import fail
+        with Downloader() as downloader:
+            downloader._downloader.download = lambda download: fail(ZeroDivisionError())
+            try:
+                list(downloader.download_all([Download(url("/a"), "a")]))
+            except ZeroDivisionError:
+                print("raised")
+        """,
+    )
+    assert ["raised"] == lines
+
+
+@ensureDeferred
+async def test_close_twice(start_command: Start, scripted: Scripted) -> None:
+    """Two threads may close it at the same time."""
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        for _ in range(20):
+            downloader, both = Downloader(), threading.Barrier(2)
+            def close():
+                both.wait()
+                downloader.close()
+            thread = threading.Thread(target=close)
+            thread.start()
+            close()
+            thread.join()
+        print(repr(downloader).startswith("<blocking Downloader, closed"))
+        """,
+    )
+    assert ["True"] == lines
+
+
 # Metadata
 
 
@@ -428,11 +532,19 @@ async def test_http(start_command: Start, scripted: Scripted) -> None:
             print(response.status, ascii(response.json()), response.headers["X-One".lower()])
             print(response.url.endswith("/json?a=b"), "content-encoding" in response.headers)
             print(ascii(downloader.http.get(url("/latin")).text()), ascii(downloader.http.get(url("/utf8")).text()))
+            print(ascii(downloader.http.get(url("/utf8")).text("latin-1")))
             print(downloader.http.get(url("/none")).status)
             print(repr(response).endswith("status=200, headers=['x-one'])"))
         """,
     )
-    assert ["200 {'name': 'K\\xe4se'} 1", "True False", "'K\\xe4se' 'K\\xe4se'", "404", "True"] == lines
+    assert [
+        "200 {'name': 'K\\xe4se'} 1",
+        "True False",
+        "'K\\xe4se' 'K\\xe4se'",
+        "'K\\xc3\\xa4se'",
+        "404",
+        "True",
+    ] == lines
 
 
 @ensureDeferred

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_twisted import ensureDeferred
+from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
+
+from twisted.web.iweb import IAgent
 
 from tests.contracts import DownloaderContract
 from tests.fakes import Agent, Response, refusal, result_of
 from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport, Group, Source, Totals
-from twisted_pulp.errors import Cancelled, NotFound, PathError, SettingsError
+from twisted_pulp.downloader._groups import _copied
+from twisted_pulp.errors import Cancelled, NotFound, PathError, SettingsError, SizeMismatch
 from twisted_pulp.settings import Limits, Remote
-from twisted_pulp.transfer import Hooks, Memory, Validator
+from twisted_pulp.transfer import Hooks, Memory, Place, Validator
 
 BODY = b"0123456789"
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -36,12 +39,12 @@ class World(Agent):
         return super().request(method, uri, headers, bodyProducer)
 
 
-@pytest.fixture
-def context(reactor: IReactor) -> Iterator[Context]:
+@async_yield_fixture
+async def context(reactor: IReactor) -> AsyncIterator[Context]:
     """A context, closed at the end."""
     made = Context(reactor)
     yield made
-    result_of(made.close())
+    await made.close()
 
 
 @pytest.fixture
@@ -139,21 +142,22 @@ def test_force(context: Context, world: World, tmp_path: Path) -> None:
         assert present is result_of(downloader_of(context, world, force=force).download(wanted)).present
 
 
-def test_hooks(context: Context, world: World, tmp_path: Path) -> None:
+@ensureDeferred
+async def test_hooks(context: Context, world: World, tmp_path: Path) -> None:
     """Hooks of a downloader see all of its downloads."""
     seen: list[Any] = []
     hooks = Hooks(done=seen.append, validators=[Validator(lambda report: seen.append(report.path))])
     downloader = downloader_of(context, world, hooks=hooks)
-    report = result_of(downloader.download("http://h/good", path=tmp_path / "file"))
+    report = await downloader.download("http://h/good", path=tmp_path / "file")
     assert [report] == seen[1:]
     assert seen[0] != report.path
-    assert None is not result_of(downloader.download("http://h/good")).path
+    assert None is not (await downloader.download("http://h/good")).path
 
 
 def test_agent(context: Context, world: World) -> None:
     """The agent may be replaced for one downloader; sources with a Remote of their own keep theirs."""
     plain: Any = context.downloader(Remote())
-    assert plain.agent is context.agent(plain.remote)
+    assert IAgent.providedBy(plain.agent)
     assert plain.pool is context.pool
     plain.agent = world
     assert plain.agent is world
@@ -417,6 +421,43 @@ async def test_shared_url(downloader: Any, world: World, tmp_path: Path, concurr
     for n in range(4):
         assert (n, str(tmp_path / f"{n}/file"), None) == (found[n].attachment, found[n].path, found[n].error)
         assert BODY == (tmp_path / f"{n}/file").read_bytes()
+
+
+@ensureDeferred
+async def test_shared_in_directory(context: Context, world: World, tmp_path: Path) -> None:
+    """A copy for another group stays below the directory too."""
+    downloader = downloader_of(context, world, directory=str(tmp_path / "root"))
+    paths = {"first": "a/file", "second": "b/file", "same": "a/file", "evil": "../file"}
+    groups = [Group(name, [Download("http://h/good", path)]) for name, path in paths.items()]
+    found = {group.id: reports[0] async for group, reports in downloader.download_groups(groups, 1)}
+    assert (BODY, BODY) == ((tmp_path / "root/a/file").read_bytes(), (tmp_path / "root/b/file").read_bytes())
+    assert str(tmp_path / "root/b/file") == found["second"].path
+    assert str(tmp_path / "root/a/file") == found["same"].path
+    assert (PathError, None, ["root"]) == (type(found["evil"].error), found["evil"].path, os.listdir(tmp_path))
+
+
+@ensureDeferred
+async def test_not_quite_shared(downloader: Any, world: World) -> None:
+    """A URL of which other things are expected is fetched for itself."""
+    groups = [Group(size, [Download("http://h/good", size=size)]) for size in (10, 11, None)]
+    found = {group.id: reports[0].error async for group, reports in downloader.download_groups(groups, 1)}
+    assert ([None, SizeMismatch, None], 4) == (
+        [None if error is None else type(error) for error in found.values()],
+        len(world.asked),
+    )
+
+
+def test_copied_where_links_are_not(tmp_path: Path) -> None:
+    """Without hard links the file is copied."""
+    (tmp_path / "file").write_bytes(BODY)
+
+    class Linkless(Place):
+        def link_from(self, source: str, symbolic: bool) -> None:
+            raise OSError
+
+    _copied(str(tmp_path / "file"), Linkless(str(tmp_path), "copy"))
+    assert BODY == (tmp_path / "copy").read_bytes()
+    assert ["copy", "file"] == sorted(os.listdir(tmp_path))
 
 
 @ensureDeferred

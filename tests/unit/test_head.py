@@ -193,9 +193,16 @@ def test_longest_header() -> None:
 
 
 def test_header_too_long() -> None:
-    """A header of more than 100 KiB is refused."""
+    """A header of more than 100 KiB is refused, in one read or in several."""
+    data = ok(b"", b"X: " + b"y" * (100 << 10))
     with pytest.raises(ParseError):
-        framing(ok(b"", b"X: " + b"y" * (100 << 10)))
+        framing(data)
+    head, parser = read(data[:60_000])
+    head.too_much(60_000)
+    head.read = len(data) - 60_000
+    parser.feed_data(data[60_000:])
+    with pytest.raises(ParseError):
+        head.framing(parser, b"GET")
 
 
 def test_most_headers() -> None:

@@ -10,8 +10,14 @@ from typing import Any
 import certifi
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from service_identity import VerificationError
+from OpenSSL.crypto import X509
+from service_identity import CertificateError, VerificationError
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -20,9 +26,11 @@ from twisted.test.iosim import FakeTransport, IOPump
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface.verify import verifyObject
 
-from tests.servers.tls import Authority
+from tests.leaks import LoggedErrors
+from tests.servers.tls import Authority, ServerContext
 from twisted_pulp.errors import SettingsError
-from twisted_pulp.http._trust import Trust, refusal
+from twisted_pulp.http import _trust
+from twisted_pulp.http._trust import Trust, check_name, refusal
 from twisted_pulp.settings import TLS
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -44,7 +52,8 @@ class Greeter(Protocol):
         self.heard += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.end, self.why = reason, refusal(self.transport)
+        self.end = reason
+        self.why = refusal(self.transport) if reason.check(SSL.Error) else None
 
 
 def shaken(trust: Trust, server_context: Any, host: str = "localhost") -> Greeter:
@@ -104,25 +113,81 @@ def test_refused(tls: Authority, why: str, leaf: Any) -> None:
     assert why == greeter.why
 
 
-def test_self_signed(tls: Authority, tmp_path: Path) -> None:
-    """A certificate that signs itself is refused."""
-    other = trustme.CA()
+def signed(tls: Authority, *, own_key: bool, name: str) -> ServerContext:
+    """Return a server with a certificate that has no names but a common one, signed by *tls* or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    authority = x509.load_pem_x509_certificate(tls.ca.cert_pem.bytes())
+    authority_key: Any = load_pem_private_key(tls.ca.private_key_pem.bytes(), None)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if own_key else authority.subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - YEAR)
+        .not_valid_after(NOW + YEAR)
+        .sign(key if own_key else authority_key, SHA256())
+    )
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    pem = tmp_path / "ca.pem"
-    pem.write_bytes(other.cert_pem.bytes() + other.private_key_pem.bytes())
-    context.use_certificate_file(str(pem))
-    context.use_privatekey_file(str(pem))
+    context.use_certificate(certificate)
+    context.use_privatekey(key)
+    return ServerContext(context)
 
-    class Factory_:
-        def getContext(self) -> SSL.Context:
-            return context
 
-    from twisted.internet.interfaces import IOpenSSLContextFactory
-    from zope.interface import directlyProvides
+def test_self_signed(tls: Authority, logged_errors: LoggedErrors) -> None:
+    """A certificate that signs itself is refused."""
+    assert "the certificate is self-signed" == shaken(own(tls), signed(tls, own_key=True, name="localhost")).why
+    logged_errors.flush(CertificateError)
 
-    factory = Factory_()
-    directlyProvides(factory, IOpenSSLContextFactory)
-    assert "the certificate is self-signed" == shaken(own(tls), factory).why
+
+def test_stock_accepts_a_certificate_without_names(tls: Authority, logged_errors: LoggedErrors) -> None:
+    """Twisted takes a certificate without subjectAltName for everybody's; when this fails, it has mended that."""
+    greeter = shaken(own(tls), signed(tls, own_key=False, name="other.test"))
+    assert b"hello" == greeter.heard
+    assert 1 == len(logged_errors.flush(CertificateError))
+
+
+class Peer:
+    """A transport with a certificate."""
+
+    def __init__(self, certificate: x509.Certificate) -> None:
+        self._certificate = certificate
+
+    def getPeerCertificate(self) -> X509:
+        return X509.from_cryptography(self._certificate)
+
+
+@pytest.mark.parametrize(
+    ("error", "names", "host"),
+    [
+        (None, ["a.test"], "a.test"),
+        (None, ["*.a.test"], "b.a.test"),
+        (None, ["192.0.2.1"], "192.0.2.1"),
+        (None, ["2001:db8::1"], "2001:db8::1"),
+        (VerificationError, ["a.test"], "b.test"),
+        (VerificationError, ["*.a.test"], "c.b.a.test"),
+        (VerificationError, ["192.0.2.1"], "192.0.2.2"),
+        (VerificationError, ["a.test"], "192.0.2.1"),
+    ],
+)
+def test_names(tls: Authority, error: type[Exception] | None, names: list[str], host: str) -> None:
+    """A certificate is for the names and addresses in it, and for no others."""
+    peer = Peer(x509.load_pem_x509_certificate(tls.leaf(*names).cert_chain_pems[0].bytes()))
+    if error is None:
+        check_name(peer, host)
+    else:
+        with pytest.raises(error):
+            check_name(peer, host)
+
+
+def test_no_names(tls: Authority) -> None:
+    """A certificate without names is nobody's, whatever its common name (L1)."""
+    context = signed(tls, own_key=False, name="a.test").getContext()
+    connection = SSL.Connection(context)
+    certificate = connection.get_certificate(as_cryptography=True)
+    with pytest.raises(CertificateError):
+        check_name(Peer(certificate), "a.test")  # type: ignore[arg-type]
 
 
 def test_other_name(tls: Authority) -> None:
@@ -133,29 +198,32 @@ def test_other_name(tls: Authority) -> None:
     assert greeter.why is None
 
 
-def test_unknown_reason() -> None:
+def test_unknown_reason(tls: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reason of OpenSSL's that has no words here is a number."""
+    monkeypatch.setattr(_trust, "_REASONS", {})
+    assert "OpenSSL's reason 20" == shaken(own(tls), tls.server(tls.leaf(issuer=trustme.CA()))).why
 
-    class Transport:
-        pulp_refused = 12345
 
-    assert "OpenSSL's reason 12345" == refusal(Transport())
+def test_no_reason(tls: Authority) -> None:
+    """Without TLS, and where TLS was content, there is no reason."""
     assert refusal(object()) is None
+    assert refusal(shaken(own(tls), tls.server()).transport) is None
 
 
 def test_platform(tls: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform's authorities are those of SSL_CERT_FILE, where that is set, beside those of the Remote."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca_file))
     assert b"hello" == shaken(Trust(TLS()), tls.server()).heard
-    other = Authority(tls.ca_file.parent / "other")  # writes nothing until it is asked to
-    assert other is not None
+    other = TLS(ca_cert=trustme.CA().cert_pem.bytes().decode())
+    assert b"hello" == shaken(Trust(other), tls.server()).heard
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
-    """Return a list that gets what is loaded into contexts."""
+def loaded(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """Return what the platform's trust loads into a context."""
     calls: list[tuple[Any, Any]] = []
     monkeypatch.setattr(SSL.Context, "load_verify_locations", lambda self, *paths: calls.append(paths))
-    return calls
+    Trust(TLS())._addCACertsToContext(SSL.Context(SSL.TLS_METHOD))
+    return calls[-1]
 
 
 def paths(monkeypatch: pytest.MonkeyPatch, cafile: str | None, capath: str | None) -> None:
@@ -168,19 +236,15 @@ def paths(monkeypatch: pytest.MonkeyPatch, cafile: str | None, capath: str | Non
 
 def test_directory_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """SSL_CERT_DIR counts as SSL_CERT_FILE does."""
-    calls = loaded(monkeypatch)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", "/certs")
-    Trust(TLS()).creatorForNetloc(b"localhost", 443)
-    assert [(None, "/certs")] == calls
+    assert (None, "/certs") == loaded(monkeypatch)
 
 
 def test_platform_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform that has a file of authorities is asked for that."""
-    calls = loaded(monkeypatch)
     paths(monkeypatch, "/etc/ssl/cert.pem", None)
-    Trust(TLS()).creatorForNetloc(b"localhost", 443)
-    assert [("/etc/ssl/cert.pem", None)] == calls
+    assert ("/etc/ssl/cert.pem", None) == loaded(monkeypatch)
 
 
 @pytest.mark.parametrize("names", [["one.pem"], []])
@@ -188,26 +252,22 @@ def test_platform_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nam
     """A platform that has a directory of authorities is asked for that, unless there is nothing in it."""
     for name in names:
         (tmp_path / name).touch()
-    calls = loaded(monkeypatch)
     paths(monkeypatch, None, str(tmp_path))
-    Trust(TLS()).creatorForNetloc(b"localhost", 443)
-    assert [(None, str(tmp_path)) if names else (certifi.where(), None)] == calls
+    assert ((None, str(tmp_path)) if names else (certifi.where(), None)) == loaded(monkeypatch)
 
 
 @pytest.mark.parametrize("capath", [None, "/nowhere"])
 def test_platform_without_any(monkeypatch: pytest.MonkeyPatch, capath: str | None) -> None:
     """Where the platform has none, certifi has."""
-    calls = loaded(monkeypatch)
     paths(monkeypatch, None, capath)
-    Trust(TLS()).creatorForNetloc(b"localhost", 443)
-    assert [(certifi.where(), None)] == calls
+    assert (certifi.where(), None) == loaded(monkeypatch)
 
 
 def test_platform_file_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file of authorities that cannot be read is a setting that cannot be honoured, and is not passed over."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     with pytest.raises(SettingsError, match="SSL_CERT_FILE"):
-        Trust(TLS()).creatorForNetloc(b"localhost", 443)
+        Trust(TLS())
 
 
 @pytest.mark.parametrize(

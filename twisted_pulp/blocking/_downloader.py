@@ -81,7 +81,7 @@ class Downloader:
         Download one file.
 
         :param download: a `Download`, or a URL; then *fields* are those of `Download`.
-        :raises PulpError: why it failed; `report` of a `DownloadError` is the report.
+        :raises PulpError: why it failed; its `report` is the report.
         """
         return call(self._open().download, _asked(download, fields))  # type: ignore[no-any-return]
 
@@ -117,7 +117,7 @@ class Downloader:
 
     # in the reactor's thread
     def _client(self) -> Any:
-        return self._open().http  # type: ignore[attr-defined]
+        return self._open().http
 
     def _close(self) -> Deferred[None] | None:
         if self._closed:

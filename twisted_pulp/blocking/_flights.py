@@ -14,7 +14,6 @@ from twisted.python.threadable import isInIOThread
 
 from twisted_pulp.blocking._reactor import call
 from twisted_pulp.download import Download, DownloadReport
-from twisted_pulp.errors import DownloadError
 from twisted_pulp.interfaces import IDownloader
 
 __all__ = ["reports"]
@@ -30,7 +29,7 @@ def reports(
     Give the reports of *downloads*, in order of completion.
 
     :param downloads: pulled in the thread that asks for reports.
-    :raises DownloadError: the first failure, if *fail_fast*.
+    :raises PulpError: the first failure, if *fail_fast*.
     """
     flights = _Flights(reactor, downloader, downloads, concurrency)
     try:
@@ -94,7 +93,7 @@ class _Flights:
                     raise crochet.ReactorStopped from None
                 continue
             self.count -= 1
-            if isinstance(result, Failure):
+            if isinstance(result, Failure):  # no failure of a download: those have reports
                 result.raiseException()
             return result
 
@@ -116,8 +115,8 @@ class _Flights:
 
     def _over(self, result: DownloadReport | Failure, d: Deferred[None]) -> None:
         self._flying.discard(d)
-        if isinstance(result, Failure) and isinstance(result.value, DownloadError):
-            result = result.value.report  # type: ignore[attr-defined]
+        if isinstance(result, Failure):
+            result = getattr(result.value, "report", result)
         self._landed.put(result)
 
     def _cancel(self) -> Deferred[Any]:

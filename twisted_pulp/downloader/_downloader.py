@@ -131,12 +131,16 @@ class Downloader:
                 self._private = tempfile.mkdtemp(prefix="pulp-")
             self._made += 1
             return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, kept=False), None
-        place = Place.at(download.path) if self._tree is None else self._tree.place(download.path)
+        place = self._place(download.path, download.url)
+        return FileTarget(place, threads, algorithms, small), place.path
+
+    def _place(self, path: str, url: str) -> Place:
+        place = Place.at(path) if self._tree is None else self._tree.place(path)
         if place.path in self.context.paths:
             place.release()
-            raise PathError(download.url, f"two downloads want {place.path}")
+            raise PathError(url, f"two downloads want {place.path}")
         self.context.paths.add(place.path)
-        return FileTarget(place, threads, algorithms, small), place.path
+        return place
 
     def head(self, download: Download | str) -> Deferred[DownloadReport]:
         """Ask for the headers only; see `IDownloader.head`."""
@@ -220,7 +224,7 @@ class Downloader:
         self, groups: Iterable[Group], concurrency: int = 8
     ) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
         """Download groups of files; see `IDownloader.download_groups`."""
-        return grouped(self.context.reactor, self.context.threads, self._start, groups, concurrency, self._crowds)
+        return grouped(self.context, self._start, self._place, groups, concurrency, self._crowds)
 
     def close(self) -> Deferred[None]:
         """End everything in flight and remove temporary files that nobody took."""

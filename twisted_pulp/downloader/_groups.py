@@ -13,12 +13,14 @@ from twisted.internet.defer import Deferred
 
 from twisted_pulp.download import Download, DownloadReport, Group
 from twisted_pulp.downloader._crowd import Crowd, Results
-from twisted_pulp.transfer import Place, WriterThreads, writer_error
+from twisted_pulp.errors import PulpError
+from twisted_pulp.transfer import Place, outlasting, writer_error
 
 __all__ = ["grouped"]
 
 _REMEMBERED = 10_000
 _Start = Callable[[Download], "Deferred[DownloadReport]"]
+_Place = Callable[[str, str], Place]
 
 
 @define(eq=False)
@@ -39,9 +41,9 @@ _Item = tuple[_Progress, int, Download | None]
 
 
 def grouped(
-    clock: Any,
-    threads: WriterThreads,
+    context: Any,
     start: _Start,
+    place: _Place,
     groups: Iterable[Group],
     concurrency: int,
     among: set[Crowd[Any, Any]],
@@ -50,8 +52,9 @@ def grouped(
     Return each group, when it is finished, with the reports of its downloads in their order.
 
     :param start: download -> Deferred of its report.
+    :param place: (path, URL) -> the place of that path, which it keeps from others.
     """
-    shared = _Shared(start, threads)
+    shared = _Shared(context, start, place)
 
     def begin(give: Callable[[Any], Deferred[None]]) -> Crowd[_Item, _Progress | None]:
         def one(item: _Item) -> Deferred[_Progress | None]:
@@ -71,7 +74,12 @@ def grouped(
             return d.addCallback(done)
 
         return Crowd(
-            clock, one, _items(groups), lambda done: None if done is None else give(done.finished()), concurrency, among
+            context.reactor,
+            one,
+            _items(groups),
+            lambda done: None if done is None else give(done.finished()),
+            concurrency,
+            among,
         )
 
     return Results(begin)
@@ -90,15 +98,21 @@ def _items(groups: Iterable[Group]) -> Iterator[_Item]:
 class _Shared:
     """Fetch what several want once."""
 
-    def __init__(self, start: _Start, threads: WriterThreads) -> None:
-        self._start, self._threads = start, threads
+    def __init__(self, context: Any, start: _Start, place: _Place) -> None:
+        self._context, self._start, self._place = context, start, place
         self._waiting: dict[object, list[Deferred[DownloadReport]]] = {}
         self._known: OrderedDict[object, DownloadReport] = OrderedDict()
 
     def fetch(self, download: Download) -> Deferred[DownloadReport]:
         if download.writer is not None:
             return self._start(download)
-        key = tuple(source.url for source in download.sources), frozenset(download.digests.items())
+        key = (
+            tuple(source.url for source in download.sources),
+            download.size,
+            frozenset(download.digests.items()),
+            download.compute,
+            frozenset(download.headers.items()),
+        )
         known = self._known.get(key)
         if known is not None:
             return self._theirs(known, download)
@@ -122,29 +136,36 @@ class _Shared:
     def _theirs(self, report: DownloadReport, download: Download) -> Deferred[DownloadReport]:
         """Return *report* as that of *download*, with the file where it wants it."""
         mine = evolve(report, attachment=download.attachment, download=download)
-        d: Deferred[Any] = Deferred()
-        d.callback(None)
-        if (
-            report.error is None
-            and download.path is not None
-            and download.path != report.path
-            and report.path is not None
-        ):
-            mine.path = download.path
-            d = self._threads.lane()(_copied, report.path, download.path)
+        return Deferred.fromCoroutine(self._put(mine, report.path, download))
 
-            def failed(why: Any) -> None:
-                mine.path, mine.error = None, writer_error(why.value, str(download.path))
+    async def _put(self, mine: DownloadReport, source: str | None, download: Download) -> DownloadReport:
+        if source is None or download.path is None or mine.error is not None:
+            return mine
+        mine.path = None
+        try:
+            place = self._place(download.path, download.url)
+        except PulpError as error:
+            mine.error = error
+            return mine
+        try:
+            if place.path != source:
+                await outlasting(self._context.threads.lane()(_copied, source, place))
+            mine.path = place.path
+        except OSError as error:
+            mine.error = writer_error(error, place.path)
+        finally:
+            self._context.paths.discard(place.path)
+            place.release()
+        return mine
 
-            d.addErrback(failed)
-        return d.addCallback(lambda _: mine)
 
-
-def _copied(source: str, target: str) -> None:
-    place = Place.at(target)
+def _copied(source: str, place: Place) -> None:
     place.unlink(place.partial)
     try:
         place.link_from(os.path.abspath(source), symbolic=False)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, place.beside(place.partial))
+        with open(source, "rb") as old:
+            new = place.open(place.partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            with open(new, "wb") as copy:
+                shutil.copyfileobj(old, copy)
     place.rename(place.partial)

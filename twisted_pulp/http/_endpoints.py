@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import UserError
 from twisted.internet.interfaces import (
     IHostnameResolver,
     IProtocol,
@@ -76,33 +78,38 @@ class OriginEndpoint:
         from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 
         if numeric:
-            endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=timeouts.tcp or _TCP)
+            kind = IPv4Address if isIPAddress(self._host) else IPv6Address
+            found: Sequence[Address] = [kind("TCP", self._host, self._port)]
         else:
-            found = self._watch.limit(
-                self._resolver.lookup(self._host, self._port), timeouts.dns, _late("the name server")
-            )
-            reactor: Any = _Resolved(self._reactor, await found)
-            # The name is looked up already, and HostnameEndpoint refuses some that have addresses, as my_host.
-            endpoint = HostnameEndpoint(reactor, "resolved.invalid", self._port, timeout=timeouts.tcp or _TCP)
+            asked = self._resolver.lookup(self._host, self._port)
+            found = await self._watch.limit(asked, timeouts.dns, _late("the name server"))
+        reactor: Any = _Resolved(self._reactor, found)
+        # The name is looked up already, and HostnameEndpoint refuses some that have addresses, as my_host.
+        endpoint = HostnameEndpoint(reactor, "resolved.invalid", self._port, timeout=timeouts.tcp or _TCP)
         if self._creator is None:
             plain: IProtocol = await endpoint.connect(factory)
             return plain
         protocol: Any = await wrapClientTLS(self._creator, endpoint).connect(factory)
-        secured = getattr(protocol, "secured", None)
-        if secured is not None:
-            waiting: Deferred[None] = Deferred(lambda _: protocol.transport.abortConnection())
-            secured.addCallbacks(lambda _: waiting.callback(None), waiting.errback)
-            try:
-                await self._watch.limit(waiting, timeouts.tls, _late("the TLS handshake"))
-            except BaseException as error:
-                from twisted_pulp.http._trust import refusal
-
-                why = refusal(protocol.transport)
-                protocol.transport.abortConnection()
-                if why is not None:
-                    raise TLSError(detail=f"TLS failed: {why}") from error
-                raise
+        if hasattr(protocol, "secured"):  # other people's protocols have Twisted's checks only
+            await self._secured(protocol)
         return protocol  # type: ignore[no-any-return]
+
+    async def _secured(self, protocol: Any) -> None:
+        from OpenSSL import SSL
+
+        from twisted_pulp.http._trust import check_name, refusal
+
+        waiting: Deferred[None] = Deferred(lambda _: protocol.transport.abortConnection())
+        protocol.secured.addCallbacks(lambda _: waiting.callback(None), waiting.errback)
+        try:
+            await self._watch.limit(waiting, self.timeouts.tls, _late("the TLS handshake"))
+            check_name(protocol.transport, self._host)
+        except BaseException as error:
+            why = refusal(protocol.transport) if isinstance(error, SSL.Error) else None
+            protocol.transport.abortConnection()
+            if why is not None:
+                raise TLSError(detail=why) from error
+            raise
 
     def __repr__(self) -> str:
         return f"<OriginEndpoint {self._host}:{self._port}{' TLS' if self._creator else ''}>"
@@ -128,8 +135,8 @@ class _Straight(ClientFactory):
         return protocol
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
-        if not self._made.called:
-            self._made.errback(reason)
+        if not self._made.called:  # stopConnecting says UserError: nobody stops but who cancels
+            self._made.errback(Failure(CancelledError()) if reason.check(UserError) else reason)
 
 
 def _straight(reactor: Any, host: str, port: int, timeout: float, factory: IProtocolFactory) -> Deferred[IProtocol]:

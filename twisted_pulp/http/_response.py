@@ -111,6 +111,18 @@ class Response:
         """Whether all of the body has come."""
         return self._connection is None and self._reason is not None
 
+    def take(self) -> tuple[bytes, Failure | None]:
+        """
+        Return the body, all of which has come, and why it ended: what `deliverBody` does, without a protocol.
+
+        :raises RuntimeError: when the body was already delivered.
+        """
+        if self._delivered:
+            raise RuntimeError("the body of this response was already delivered")
+        self._delivered = True
+        body, self._buffer = self._buffer, b""
+        return body, self._reason
+
     def setPreviousResponse(self, response: IResponse) -> None:
         """Remember the redirect that led here."""
         self.previousResponse = response

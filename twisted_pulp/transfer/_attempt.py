@@ -129,9 +129,10 @@ class AttemptRun:
         size = download.size
         most, over = (self._remote.limits.max_size, self._too_large) if size is None else (size, self._too_long)
         self._sink = sink = Sink(target, most, over, skip, self._progress())
-        response.deliverBody(sink)
-        if sink.reason is None:
-            await sink.ended()
+        if not (isinstance(target, FileTarget) and sink.took(response)):
+            response.deliverBody(sink)
+            if sink.reason is None:
+                await sink.ended()
         finished = target.finish()
         if finished is not None:
             await outlasting(finished)

@@ -7,7 +7,7 @@ file: pieces are gathered into batches, which a writer thread hashes and writes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_pulp.digests import Hashes
+from twisted_pulp.digests import digests_of
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.interfaces import Head
 from twisted_pulp.transfer._journal import Journal
@@ -180,10 +180,7 @@ class FileTarget:
         """Return the digests of all that came."""
         if self._partial is not None:
             return self._partial.hashes.values()
-        hashes = Hashes(self._algorithms)
-        for piece in self._pieces:
-            hashes.update(piece)
-        return hashes.values()
+        return digests_of(b"".join(self._pieces), self._algorithms)
 
     @property
     def path(self) -> str | None:
@@ -206,22 +203,28 @@ class FileTarget:
             raise writer_error(error, self.place.path) from error
         return None
 
-    async def close(self, *, keep: bool, committed: bool = False) -> None:
+    def close(self, *, keep: bool, committed: bool = False) -> Coroutine[Any, Any, None] | None:
         """
         Give everything back.
 
         :param keep: whether the partial file is worth keeping.
         :param committed: whether it has the file's name by now.
+        :returns: what is to be waited for, or None.
         """
         self._producer = None
         partial = self._partial
         if partial is not None:
-            if keep and not committed:
-                self._flush()
-            self._pieces = []
-            try:
-                await outlasting(self._call(partial.close, self.size, keep, committed))
-            finally:
-                self._partial = self._call = None
-                self._threads.active -= 1
+            return self._close(partial, keep, committed)
         self.place.release()
+        return None
+
+    async def _close(self, partial: Partial, keep: bool, committed: bool) -> None:
+        if keep and not committed:
+            self._flush()
+        self._pieces = []
+        try:
+            await outlasting(self._call(partial.close, self.size, keep, committed))
+        finally:
+            self._partial = self._call = None
+            self._threads.active -= 1
+            self.place.release()

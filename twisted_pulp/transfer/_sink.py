@@ -45,6 +45,17 @@ class Sink(Protocol):
         self.reason: Failure | None = None
         self.error: PulpError | None = None
 
+    def took(self, response: Any) -> bool:
+        """Take the body of *response* at once, if all of it is here already and needs no pausing; return whether it was."""
+        if not getattr(response, "whole", False):
+            return False
+        self.transport = response  # to be stopped at the first wrong byte
+        body, reason = response.take()
+        if body:
+            self.dataReceived(body)
+        self.reason = reason
+        return True
+
     def connectionMade(self) -> None:
         """Let the target pause the body."""
         try:

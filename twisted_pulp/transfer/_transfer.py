@@ -101,7 +101,7 @@ class Transfer:
         committed = False
         try:
             check_strength(download, self._remote)
-            if not await self._present():
+            if self._surely_new() or not await self._present():
                 await self._fetch()
             committed = True
         except (CancelledError, Cancelled):
@@ -115,7 +115,12 @@ class Transfer:
             report.path = None
             if target.error is None and not isinstance(target, FileTarget):  # a FileTarget's own are of the disk
                 target.error = report.error
-        await target.close(keep=self._resumable(), committed=committed)
+        try:
+            closing = target.close(keep=self._resumable(), committed=committed)
+            if closing is not None:
+                await closing
+        except CancelledError:  # too late to change what became of it
+            pass
         report.finished = shared.now()
         if self._hooks.done is not None:
             await self._tell_done(report)
@@ -136,11 +141,18 @@ class Transfer:
             return False
         return bool(self._download.digests) or self._version.validator is not None
 
+    def _surely_new(self) -> bool:
+        """Whether neither the file nor a part of it can be there: the quick answer, for most files."""
+        target, size = self._target, self._download.size
+        if not isinstance(target, FileTarget):
+            return True
+        self._report.path = target.place.path
+        # Small ones never have a journal.
+        return size is not None and size <= SMALL and not target.place.exists(target.place.name)
+
     async def _present(self) -> bool:
         """Look whether the file is there already, or in part."""
-        target, download, report = self._target, self._download, self._report
-        if not isinstance(target, FileTarget):
-            return False
+        target, download = self._target, self._download
         if not self._force:
             found = await present_digests(target.place, download, self._shared.threads)
             if found is not None:
@@ -148,11 +160,9 @@ class Transfer:
                 return True
             if not download.digests:
                 self._known = await self._remembered(target)
-        if download.size is None or download.size > SMALL:  # smaller ones never have a journal
-            self._version = await target.adopt(self._usable)
+        self._version = await target.adopt(self._usable)
         if self._version is not None:
             self._log.info("resuming {path} at {size}", path=target.place.path, size=target.size)
-        report.path = target.place.path
         return False
 
     async def _remembered(self, target: FileTarget) -> Journal | None:
@@ -275,7 +285,13 @@ class Transfer:
             await self._committed(done)
 
     async def _committed(self, done: Deferred[None]) -> None:
-        await (outlasting(done) if isinstance(self._target, FileTarget) else done)
+        if isinstance(self._target, FileTarget):
+            try:
+                await outlasting(done)
+            except CancelledError:  # too late: the file has its name by now, unless that failed
+                pass
+        else:
+            await done
         if self._target.error is not None:
             raise self._target.error
 

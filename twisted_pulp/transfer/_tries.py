@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from sys import float_info
 
-from attrs import define, field, frozen
+from attrs import define, field
+from msgspec import Struct
 
 from twisted_pulp.download import Source
 from twisted_pulp.errors import DigestMismatch, HTTPStatusError, PulpError, ResumeRefused, RetryLater, SizeMismatch
@@ -51,8 +52,7 @@ def backoff(retry: Retry, rounds: int, uniform: Callable[[float, float], float])
     return uniform(0.0, min(retry.cap, retry.base * grown))
 
 
-@frozen
-class Try:
+class Try(Struct, frozen=True):
     """
     The next step.
 

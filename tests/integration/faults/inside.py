@@ -60,7 +60,7 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
     """
     Download *count* files of *size* bytes from *host*, which servers at *addresses* may be, or else from *url*.
 
-    Other settings are *retries*, *base*, *connect*, *concurrency* and *connections*.
+    Other settings are *retries*, *base*, *connect*, *headers*, *idle*, *concurrency* and *connections*.
     """
     size, count = given.get("size", 1000), given.get("count", 1)
     servers = _served(reactor, given.get("addresses", ()), size, count)
@@ -69,7 +69,9 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
     context = Context(reactor, connections=connections, per_host=connections)
     remote = Remote(
         retry=Retry(retries=given.get("retries", 0), base=given.get("base", 0.05), cap=1),
-        timeouts=Timeouts(connect=given.get("connect", 10), headers=20, idle=20),
+        timeouts=Timeouts(
+            connect=given.get("connect", 10), headers=given.get("headers", 20), idle=given.get("idle", 20)
+        ),
     )
     finals, downloads = Finals(reactor), []
     with tempfile.TemporaryDirectory() as directory:
@@ -87,6 +89,27 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
             assert report.download is not None
             check(report, body_of(int(Path(report.download.path or "").name), size))
     return [described(report) for report in reports]
+
+
+async def kept(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Download *url* to *path*, expecting *sha256*; what was left there before is resumed."""
+    context = Context(reactor)
+    download = Download(given["url"], given["path"], digests={"sha256": given["sha256"]})
+    report = await context.downloader().download(download)
+    await context.close()
+    return described(report)
+
+
+async def large(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Download *count* files from *url*, *concurrency* at once, and tell how much memory that took."""
+    connections = given["connections"]
+    context = Context(reactor, connections=connections, per_host=connections)
+    with tempfile.TemporaryDirectory() as directory:
+        downloads = (Download(f"{given['url']}/{n}", Path(directory, str(n))) for n in range(given["count"]))
+        totals = await context.downloader().download_each(downloads, lambda _: None, given["concurrency"])
+        await context.close()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"succeeded": totals.succeeded, "peak": most if sys.platform == "darwin" else most << 10}
 
 
 async def resolved(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +171,8 @@ async def few_files(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
 _ALL: dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]] = {
     "few_files": few_files,
     "fetched": fetched,
+    "kept": kept,
+    "large": large,
     "ordered": ordered,
     "resolved": resolved,
 }
