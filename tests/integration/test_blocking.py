@@ -13,7 +13,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from tests.integration.process import Start
-from tests.servers.scripted import Scripted, Send, Stall, cut, ok, ranged, status
+from tests.servers.scripted import Scripted, Send, Stall, Wait, cut, ok, ranged, status
 
 BODY = b"a file\n" * 100
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -450,6 +450,21 @@ async def test_collected(start_command: Start, scripted: Scripted) -> None:
 
 
 @ensureDeferred
+async def test_slow_server(start_command: Start, scripted: Scripted) -> None:
+    """A loop waits for as long as the download does."""
+    scripted.on(b"/a", [(Wait(1.5), *ok(BODY))])
+    lines = await said(
+        start_command,
+        scripted,
+        """
+        with Downloader() as downloader:
+            print([report.size for report in downloader.download_all([Download(url("/a"), "a")])])
+        """,
+    )
+    assert ["[700]"] == lines
+
+
+@ensureDeferred
 async def test_stopped(start_command: Start, scripted: Scripted) -> None:
     """When the reactor is gone, waiting ends with an error."""
     lines = await said(
@@ -602,7 +617,7 @@ WAITS = {
 @ensureDeferred
 @pytest.mark.parametrize("call", WAITS.values(), ids=WAITS)
 async def test_interrupt(start_command: Start, scripted: Scripted, tmp_path: Path, call: str) -> None:
-    """Ctrl-C ends any wait within a second, and what it waited for; the Downloader can be used after it."""
+    """Ctrl-C ends any wait, and what it waited for; the Downloader can be used after it."""
     scripted.on(b"/a", [(Send(b"HTTP/1.1 200 OK\r\n"), Stall())])
     scripted.on(b"/b", [ok(BODY)])
     process = start_command(

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.web.client import readBody
+from twisted.web.client import ResponseDone, readBody
 
 from tests.leaks import LoggedErrors
 from tests.unit.wire import CHUNKED, OK, Asked, Body, Wire, ok
@@ -104,6 +104,19 @@ def test_delivered_after_a_failure() -> None:
     assert not asked.body.ends
     asked.response.deliverBody(asked.body)
     assert (200, b"ab", "ResponseFailed") == asked.outcome
+
+
+def test_taken() -> None:
+    """A whole body can be taken without a protocol, once, in place of deliverBody."""
+    wire = Wire()
+    response = wire.ask(None, ok(b"abcdef"), deliver=False).response
+    body, reason = response.take()
+    assert b"abcdef" == body
+    assert reason.check(ResponseDone)
+    with pytest.raises(RuntimeError):
+        response.take()
+    with pytest.raises(RuntimeError):
+        response.deliverBody(Body())
 
 
 def test_delivered_once() -> None:

@@ -120,6 +120,16 @@ def test_other_origins(uri: bytes) -> None:
     assert PUBLIC == sent(REMOTE, uri)
 
 
+def test_origins_are_read_once() -> None:
+    """An origin is read once, and remembered right."""
+    answering = Answering(*[ok(b"")] * 4)
+    agent = HeaderAgent(answering, REMOTE, "pulp/1")
+    for uri in (b"https://a.test/1", b"https://b.test/1", b"https://a.test/2", b"https://b.test/2"):
+        agent.request(b"GET", uri)
+    assert [True, False, True, False] == [headers is agent._all for _, _, headers in answering.asked]
+    assert 2 == len(agent._for)
+
+
 def test_origins_are_not_remembered_for_ever() -> None:
     """However many origins are asked, few are remembered."""
     answering = Answering(*[ok(b"")] * 1001)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import StringTransport
+from twisted.web._newclient import Response as StockResponse
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IResponse
 from zope.interface.verify import verifyObject
 
@@ -90,6 +94,23 @@ def test_other_ends() -> None:
     body = delivered(ask(answering))
     answering.wires[0].lose(ConnectionDone())
     assert (b"hello", "PotentialDataLoss") == (body.received, body.end)
+
+
+def test_other_peoples_responses() -> None:
+    """A response of Twisted's own is limited too, and its headers can be read as ours can."""
+    transport: Any = StringTransport()
+    stock = StockResponse._construct((b"HTTP", 1, 1), 200, b"OK", Headers({b"X": [b"y", b"z"]}), transport, None)
+
+    class Stock(Answering):
+        def request(self, *args: object) -> Any:
+            return succeed(stock)
+
+    response = outcome(LimitAgent(Stock(), 10).request(b"GET", b"http://a.test/"))
+    assert {"x": "y, z"} == dict(response.fields)
+    body = delivered(response)
+    stock._bodyDataReceived(b"0123456789!")
+    assert b"" == body.received
+    assert transport.disconnecting
 
 
 def test_pausing() -> None:

@@ -387,6 +387,16 @@ def test_take_leaves_those_who_wait_their_turn(world: World) -> None:
     assert world.pool.take("key", a) is None
 
 
+def test_take_leaves_a_remote_its_cap(world: World) -> None:
+    """An idle connection is not taken at once for a Remote that has as many requests as it may."""
+    cap = Cap(1)
+    world.served(world.network.endpoint("a"))
+    busy = world.one(world.network.endpoint("b", cap=cap))
+    assert world.pool.take("key", world.network.endpoint("a", cap=cap)) is None
+    waiting = world.one(world.network.endpoint("a", cap=cap))
+    assert ["asked", "waiting"] == states([busy, waiting])
+
+
 def test_take_what_is_being_lost(world: World) -> None:
     """There is nothing to take where all that is idle is being lost."""
     a = world.network.endpoint("a")

@@ -26,14 +26,15 @@ class Taker(Protocol):
     """Takes a body."""
 
     def __init__(self) -> None:
-        self.data, self.reason = b"", None
+        self.data = b""
+        self.reason: Any = None
 
     def dataReceived(self, data: bytes) -> None:
         self.data += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         assert self.reason is None
-        self.reason = reason.type  # type: ignore[assignment]
+        self.reason = reason.type
 
 
 def taken(response: IResponse) -> Taker:
@@ -199,13 +200,15 @@ def test_slow() -> None:
     assert verifyObject(IPushProducer, producer)
     consumer.registerProducer(producer, True)
     consumer.write(b"123456789")
+    consumer.take()
+    consumer.write(b"123456789")
     assert not producer.paused
     consumer.write(b"01")
     assert producer.paused
     consumer.write(b"23")
     consumer.take()
     assert (["pause", "resume"], 2) == (producer.told, consumer.excess)
-    assert b"1234567890123" == bytes(consumer.written)
+    assert b"1234567891234567890123" == bytes(consumer.written)
 
 
 def test_slow_registers() -> None:
@@ -249,6 +252,14 @@ def test_writer() -> None:
     assert (["begin", "write", "commit"], b"abc", report) == (writer.heard, writer.content, writer.report)
     assert writer.head is not None
     assert (3, 0) == (writer.head.length, writer.head.offset)
+
+
+def test_writer_writes() -> None:
+    """Any number of writes in a row is noted as one."""
+    writer = SpyWriter()
+    writer.write(b"a")
+    writer.write(b"b")
+    assert (["write"], b"ab") == (writer.heard, writer.content)
 
 
 def test_writer_error() -> None:

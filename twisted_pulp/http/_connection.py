@@ -264,7 +264,8 @@ class HTTPConnection(Line):
         self._state = "ENDED"
         if response is not None:
             response.ended(Failure(ResponseFailed([reason, Failure(_DataLoss())], response)))
-        elif waiting is not None:
+        else:
+            assert waiting is not None
             kind = kind or (ResponseFailed if self._spoke else ResponseNeverReceived)
             waiting.errback(Failure(kind([reason])))
         if self._writing is not None and request is not None:

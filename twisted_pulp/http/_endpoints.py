@@ -128,6 +128,7 @@ class _Straight(ClientFactory):
         connected = protocol.connectionMade
 
         def begun() -> None:
+            del protocol.connectionMade  # no cycle is left
             connected()
             self._made.callback(protocol)
 

@@ -91,10 +91,9 @@ class Trust:
     def _addCACertsToContext(self, context: SSL.Context) -> None:
         if self._platform is not None:
             context.load_verify_locations(*self._platform)
-        store = context.get_cert_store()
+        store: Any = context.get_cert_store()
         for certificate in self._added:
-            if store is not None:
-                store.add_cert(certificate.original)
+            store.add_cert(certificate.original)
 
 
 def _platform() -> tuple[str | None, str | None]:
