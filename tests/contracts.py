@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
@@ -18,7 +19,7 @@ from zope.interface.verify import verifyObject
 
 from tests.fakes import Producer, head
 from twisted_pulp.download import Download, DownloadReport, Group, Totals
-from twisted_pulp.errors import Cancelled, NotFound, PulpError, SettingsError
+from twisted_pulp.errors import Cancelled, NotFound, SettingsError
 from twisted_pulp.interfaces import IDownloader, IWriter
 
 
@@ -137,13 +138,10 @@ class DownloaderContract:
     @ensureDeferred
     async def test_download_fails(self) -> None:
         """A failure is the error, which has the report."""
-        try:
+        with pytest.raises(NotFound) as caught:
             await self.downloader.download(self.bad)
-        except PulpError as error:
-            report = error.report  # type: ignore[attr-defined]
-            assert (error, None) == (report.error, report.path)
-        else:
-            raise AssertionError
+        report = caught.value.report  # type: ignore[attr-defined]
+        assert (caught.value, None) == (report.error, report.path)
 
     @ensureDeferred
     async def test_all_reported(self) -> None:

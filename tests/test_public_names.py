@@ -72,7 +72,7 @@ def test_modules(name: str) -> None:
 def test_package() -> None:
     """The package's own `__all__` is sorted, and each name is, lazily, what the module it comes from promises."""
     package = importlib.import_module("twisted_pulp")
-    homes = {name: importlib.import_module(home) for name, home in package._PUBLIC.items()}
+    homes = {name: importlib.import_module(f"twisted_pulp.{home}") for name, home in package._PUBLIC.items()}
     assert sorted(homes) == package.__all__
     assert set(package.__all__) <= set(dir(package))
     assert [] == [name for name, home in homes.items() if name not in home.__all__]

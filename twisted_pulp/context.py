@@ -105,7 +105,7 @@ class Context:
         return onion.artifacts if limit is None else self._outside(LimitAgent(onion.core, limit), remote)
 
     def metadata_agent(self, remote: Remote) -> IAgent:
-        """Return the agent that reaches *remote* for metadata: bodies are decoded, with a cap, and no status is an error."""
+        """Return the agent that reaches *remote* for metadata: bodies are decoded, and no status is an error."""
         headers = HeaderAgent(RedirectAgent(self._onion(remote).core, remote.limits.redirects), remote, _USER_AGENT)
         return DecodeAgent(headers, remote.limits.max_metadata_size)
 

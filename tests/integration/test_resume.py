@@ -162,9 +162,7 @@ async def test_mismatch_after_resume(context: Context, scripted: Scripted, tmp_p
 
 @pytest.mark.parametrize("expected", [{"sha256": SHA256}, None], ids=["digest", "validator"])
 @ensureDeferred
-async def test_next_run(
-    context: Context, scripted: Scripted, tmp_path: Path, expected: dict[str, str] | None
-) -> None:
+async def test_next_run(context: Context, scripted: Scripted, tmp_path: Path, expected: dict[str, str] | None) -> None:
     """Another run goes on from the journal of the one before; the token in a URL may have changed."""
     answer = ranged(BODY)
     scripted.on(b"/f", [cut(answer, 1_000_000), answer])

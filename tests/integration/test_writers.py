@@ -22,7 +22,7 @@ from tests.servers.nginx import Nginx
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Forever, Scripted, Send, Stall, cut, ok, ranged, status
 from twisted_pulp.context import Context
-from twisted_pulp.download import Download, DownloadReport
+from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import NotFound, PulpError, TooLarge
 from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.transfer import DigestOnly, Memory, ResponseWriter
@@ -246,7 +246,7 @@ async def test_client(served: Served, scripted: Scripted) -> None:
 @ensureDeferred
 async def test_headers_before_the_first_byte(served: Served, scripted: Scripted) -> None:
     """The client is answered while the upstream still has most of the body to send."""
-    head = b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    head = b'HTTP/1.1 200 OK\r\nETag: "v1"\r\nContent-Length: %d\r\n\r\n' % len(BODY)
     scripted.on(b"/f", [(Send(head + BODY[:300_000]), Stall())])
     client = await served.client()
     first, sent, _ = parted(await client.heard(300))

@@ -30,12 +30,17 @@ class Socket(StringTransport):
         self._network, self.host, self.protocol = network, host, protocol
 
     def abortConnection(self) -> None:
-        super().abortConnection()
+        super().abortConnection()  # type: ignore[no-untyped-call]
         self._network.later(self, ConnectionAborted())
 
     def loseConnection(self) -> None:
-        super().loseConnection()
+        super().loseConnection()  # type: ignore[no-untyped-call]
         self._network.later(self, ConnectionDone())
+
+    @property
+    def sent(self) -> bytes:
+        """What the client wrote."""
+        return bytes(super().value())  # type: ignore[no-untyped-call]
 
     def say(self, data: bytes) -> None:
         """Let the server send *data*."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.http import Cap
+
+
+def _tell(told: list[object], name: str, _: None) -> None:
+    told.append(name)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, None, "8"])
@@ -29,10 +35,11 @@ def test_full() -> None:
 
 def test_room_in_the_order_of_asking() -> None:
     """Who waits longest is told first that a connection has gone, and nobody else."""
-    cap, told = Cap(1), []
+    cap = Cap(1)
+    told: list[object] = []
     cap.opened()
     for name in "abc":
-        cap.wait().addCallback(lambda _, name=name: told.append(name))
+        cap.wait().addCallback(functools.partial(_tell, told, name))
     cap.closed()
     assert ["a"] == told
     cap.opened()
@@ -42,7 +49,8 @@ def test_room_in_the_order_of_asking() -> None:
 
 def test_no_room_to_tell_of() -> None:
     """Nobody is told of room that is not there."""
-    cap, told = Cap(1), []
+    cap = Cap(1)
+    told: list[object] = []
     cap.opened()
     cap.wait().addCallback(told.append)
     cap.nudge()
@@ -54,7 +62,9 @@ def test_no_room_to_tell_of() -> None:
 
 def test_leaving_the_queue() -> None:
     """Who is cancelled is not told, and keeps nobody waiting."""
-    cap, told, left = Cap(1), [], []
+    cap = Cap(1)
+    told: list[object] = []
+    left: list[object] = []
     cap.opened()
     first = cap.wait()
     first.addErrback(left.append)

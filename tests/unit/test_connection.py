@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IPushProducer
@@ -55,7 +57,7 @@ def test_free_before_anybody_hears() -> None:
     asked.deferred.addCallback(lambda _: heard.append(("response", len(wire.idle))))
     wire.hear(ok(b"hi"))
     asked = wire.ask()
-    asked.body.connectionLost = lambda reason: heard.append(("end", len(wire.idle)))  # type: ignore[method-assign,misc]
+    asked.body.connectionLost = lambda reason: heard.append(("end", len(wire.idle)))  # type: ignore[method-assign,assignment,misc]
     wire.hear(OK + b"Content-Length: 2\r\n\r\n", b"hi")
     assert [("response", 1), ("end", 2)] == heard
 
@@ -343,7 +345,8 @@ def test_cut_short(data: bytes) -> None:
     wire.lose(ConnectionDone())
     assert "ResponseFailed" == asked.body.end
     assert ["ConnectionDone", "_DataLoss"] == asked.reasons
-    assert asked.response is asked.body.ends[0].value.response
+    error: Any = asked.body.ends[0].value
+    assert asked.response is error.response
 
 
 @pytest.mark.parametrize(
@@ -372,8 +375,8 @@ def test_broken_chunks(chunk: bytes) -> None:
 def test_pool_that_fails(logged_errors: LoggedErrors) -> None:
     """A connection that nobody takes back is ended, and the response is none the worse."""
     wire = Wire()
-    wire.connection = HTTPConnection(lambda _: 1 // 0)  # type: ignore[arg-type,return-value]
-    wire.connection.makeConnection(wire.transport)
+    wire.connection = HTTPConnection(lambda _: 1 // 0)
+    wire.connection.makeConnection(wire.transport)  # type: ignore[no-untyped-call]
     asked = wire.ask(None, ok(b"hi"))
     assert (200, b"hi", "ResponseDone") == asked.outcome
     assert wire.aborted

@@ -28,7 +28,7 @@ class Broken(Body):
         self._where = where
 
     def makeConnection(self, transport: ITransport) -> None:
-        super().makeConnection(transport)
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._perhaps("makeConnection")
 
     def dataReceived(self, data: bytes) -> None:
@@ -174,7 +174,7 @@ def test_pause_and_resume_are_told_once() -> None:
         def resumeProducing(self) -> None:
             told.append("resume")
 
-    wire = Wire(Telling())
+    wire = Wire(Telling())  # type: ignore[no-untyped-call]
     asked = wire.ask(None, HEAD)
     for name in ("pause", "pause", "resume", "resume", "pause", "resume"):
         getattr(asked.body.producer, f"{name}Producing")()
@@ -333,7 +333,7 @@ def test_connection_lost_while_delivering(where: str) -> None:
 
     class Losing(Body):
         def makeConnection(self, transport: ITransport) -> None:
-            super().makeConnection(transport)
+            super().makeConnection(transport)  # type: ignore[no-untyped-call]
             if where == "makeConnection":
                 wire.lose(ConnectionLost())
 

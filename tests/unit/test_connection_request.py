@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IConsumer, ITransport
-from twisted.web.client import Request as StockRequest
+from twisted.web._newclient import Request as StockRequest
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
@@ -217,7 +217,8 @@ def test_cancelled_after_the_response() -> None:
 @pytest.mark.parametrize("data", [[], [OK], [OK + b"\r\n"], [ok(b"abc")[:-1]]])
 def test_abort(data: list[bytes]) -> None:
     """Aborting fails what is in progress, even a body that ends with its connection, and says when it is over."""
-    wire, over = Wire(), []
+    wire = Wire()
+    over: list[object] = []
     asked = wire.ask(None, *data)
     wire.connection.abort().addCallback(over.append)
     wire.connection.abort().addCallback(over.append)
@@ -240,7 +241,8 @@ def test_abort_while_writing() -> None:
 
 def test_abort_when_idle() -> None:
     """Aborting needs no request."""
-    wire, over = Wire(), []
+    wire = Wire()
+    over: list[object] = []
     wire.connection.abort().addCallback(over.append)
     assert not wire.connection.idle
     wire.lose()
@@ -249,7 +251,8 @@ def test_abort_when_idle() -> None:
 
 def test_abort_after_the_end() -> None:
     """Aborting a lost connection is over at once."""
-    wire, over = Wire(), []
+    wire = Wire()
+    over: list[object] = []
     wire.lose()
     wire.connection.abort().addCallback(over.append)
     assert [None] == over
@@ -259,7 +262,7 @@ def test_without_anybody_to_tell() -> None:
     """A connection needs nobody to give it to."""
     wire = Wire()
     wire.connection = HTTPConnection()
-    wire.connection.makeConnection(wire.transport)
+    wire.connection.makeConnection(wire.transport)  # type: ignore[no-untyped-call]
     assert (200, b"hi", "ResponseDone") == wire.ask(None, ok(b"hi")).outcome
     wire.lose()
     assert "CONNECTION_LOST" == wire.connection.state

@@ -11,7 +11,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
 from twisted.web._newclient import HTTP11ClientProtocol
-from twisted.web.client import Request as StockRequest
+from twisted.web._newclient import Request as StockRequest
 from twisted.web.http_headers import Headers
 
 from tests.servers.tls import Authority
@@ -41,8 +41,8 @@ class Secured(Wire):
         assert client is not None
         assert server is not None
         self.raw, self.server_raw = FakeTransport(client, False), FakeTransport(server, True)
-        server.makeConnection(self.server_raw)  # type: ignore[arg-type]
-        client.makeConnection(self.raw)  # type: ignore[arg-type]
+        server.makeConnection(self.server_raw)
+        client.makeConnection(self.raw)
         self._pump = IOPump(client, server, self.raw, self.server_raw, False, clock)
         self.server = server
         self.flush()
@@ -72,7 +72,8 @@ def test_secured(wire: Secured) -> None:
 
 def test_not_secured() -> None:
     """Who waits for a handshake that never ends is told when the connection is lost."""
-    wire, told = Wire(), []
+    wire = Wire()
+    told: list[object] = []
     wire.connection.secured.addErrback(told.append)
     wire.lose()
     assert 1 == len(told)
@@ -80,7 +81,8 @@ def test_not_secured() -> None:
 
 def test_secured_twice() -> None:
     """A second handshake, and one after the end, are nobody's business."""
-    wire, told = Wire(), []
+    wire = Wire()
+    told: list[object] = []
     wire.connection.secured.addCallback(told.append)
     wire.connection.handshakeCompleted()
     wire.connection.handshakeCompleted()

@@ -19,7 +19,15 @@ SHA256 = hashlib.sha256(b"abc").hexdigest()
 
 def test_algorithms() -> None:
     """Those of package metadata are supported, and nothing else."""
-    assert {"blake2b": 128, "md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128} == ALGORITHMS
+    assert {
+        "blake2b": 128,
+        "md5": 32,
+        "sha1": 40,
+        "sha224": 56,
+        "sha256": 64,
+        "sha384": 96,
+        "sha512": 128,
+    } == ALGORITHMS
     assert {"md5", "sha1"} == WEAK
 
 
@@ -62,7 +70,9 @@ def _accepted(value: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("asked", [(), frozenset({"sha256"}), ["md5"], {"sha256", "blake2b", "sha512"}, tuple(ALGORITHMS)])
+@pytest.mark.parametrize(
+    "asked", [(), frozenset({"sha256"}), ["md5"], {"sha256", "blake2b", "sha512"}, tuple(ALGORITHMS)]
+)
 def test_values(asked: Iterable[str]) -> None:
     """Every algorithm asked for and sha256 come out of one pass, as hashlib has them."""
     hashes = Hashes(asked)

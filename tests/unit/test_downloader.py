@@ -12,7 +12,6 @@ import pytest
 from pytest_twisted import async_yield_fixture, ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
-
 from twisted.web.iweb import IAgent
 
 from tests.contracts import DownloaderContract
@@ -272,7 +271,7 @@ async def test_left(downloader: Any, world: World, reactor: IReactor) -> None:
 @ensureDeferred
 async def test_consumer_raises(downloader: Any, world: World, reactor: IReactor) -> None:
     """So does an exception in the loop."""
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 -- leaving the loop is the subject
         async for _ in downloader.download_all([*urls(1), Download("http://h/slow", writer=Memory())], 2):
             raise ZeroDivisionError
     await deferLater(reactor, 0)
@@ -300,7 +299,7 @@ async def test_iterable_raises(downloader: Any, world: World, kind: str) -> None
         yield urls(1)[0]
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 -- both ways to go through them
         if kind == "each":
             await downloader.download_each(broken(), lambda report: None, 2)
         else:

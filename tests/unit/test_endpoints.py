@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from service_identity import CertificateError, VerificationError
+from twisted.internet import error as failing
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.error import ConnectingCancelledError, ConnectionLost, ConnectionRefusedError, DNSLookupError
+from twisted.internet.error import ConnectingCancelledError, ConnectionLost, DNSLookupError
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -56,7 +57,8 @@ class Connecting:
         self.reactor = MemoryReactorClock()
         self.names = Names(*answers)
         self.endpoints = self.others(tls, timeouts=timeouts)
-        self.protocol, self.error = None, None  # type: tuple[Any, Any]
+        self.protocol: Any = None
+        self.error: Any = None
 
     def others(self, tls: TLS | None = None, cap: Cap | None = None, timeouts: Timeouts | None = None) -> Endpoints:
         """Return other endpoints over the same reactor."""
@@ -66,7 +68,11 @@ class Connecting:
     def connect(self, host: bytes = b"a.test", scheme: bytes = b"http", port: int = 80) -> Deferred[Any]:
         """Begin to connect."""
         factory = Factory.forProtocol(HTTPConnection)
-        return self.endpoints.endpointForURI(Origin(scheme, host, port)).connect(factory).addCallbacks(self._made, self._failed)
+        return (
+            self.endpoints.endpointForURI(Origin(scheme, host, port))
+            .connect(factory)
+            .addCallbacks(self._made, self._failed)
+        )
 
     def _made(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -82,13 +88,16 @@ class Connecting:
     def accept(self, number: int = 0) -> Any:
         """Let an attempt succeed, and return its transport."""
         transport = StringTransport()
-        self.reactor.tcpClients[number][2].buildProtocol(None).makeConnection(transport)
+        protocol: Any = self.reactor.tcpClients[number][2].buildProtocol(None)
+        protocol.makeConnection(transport)
         return transport
 
     def refuse(self, number: int = 0, error: Exception | None = None) -> None:
         """Let an attempt fail."""
         factory = self.reactor.tcpClients[number][2]
-        factory.clientConnectionFailed(self.reactor.connectors[number], Failure(error or ConnectionRefusedError()))
+        factory.clientConnectionFailed(
+            self.reactor.connectors[number], Failure(error or failing.ConnectionRefusedError())
+        )
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
@@ -129,7 +138,9 @@ def test_tls_settings_are_in_the_key(tls: Authority) -> None:
 def test_what_the_pool_is_told() -> None:
     """An endpoint says whose cap holds, which timeouts, and which host it goes to."""
     cap = Cap(3)
-    endpoint = Connecting().others(cap=cap, timeouts=Timeouts(headers=7)).endpointForURI(Origin(b"http", b"[::1]", 8080))
+    endpoint = (
+        Connecting().others(cap=cap, timeouts=Timeouts(headers=7)).endpointForURI(Origin(b"http", b"[::1]", 8080))
+    )
     assert cap is endpoint.cap
     assert Timeouts(headers=7) == endpoint.timeouts
     assert ("::1", 8080) == endpoint.host_key
@@ -187,7 +198,7 @@ def test_address_that_refuses() -> None:
     connecting = Connecting()
     connecting.connect(b"192.0.2.1")
     connecting.refuse()
-    assert isinstance(connecting.error, ConnectionRefusedError)
+    assert isinstance(connecting.error, failing.ConnectionRefusedError)
 
 
 def test_address_cancelled() -> None:
@@ -242,7 +253,7 @@ def test_next_address_at_once() -> None:
     assert ["192.0.2.1", "192.0.2.2"] == connecting.hosts
     connecting.refuse(1)
     connecting.wait(0.4)
-    assert isinstance(connecting.error, ConnectionRefusedError)
+    assert isinstance(connecting.error, failing.ConnectionRefusedError)
 
 
 def test_name_without_an_address() -> None:
@@ -296,13 +307,16 @@ class Shaking(Connecting):
 
     def meet(self, context: Any, number: int = 0) -> IOPump:
         """Let the attempt reach a server with *context*; nothing is said yet."""
-        client = self.reactor.tcpClients[number][2].buildProtocol(None)
-        server: Any = TLSMemoryBIOFactory(context, False, Factory.forProtocol(Protocol), self.reactor).buildProtocol(None)
+        client: Any = self.reactor.tcpClients[number][2].buildProtocol(None)
+        server: Any = TLSMemoryBIOFactory(context, False, Factory.forProtocol(Protocol), self.reactor).buildProtocol(
+            None
+        )
         self.transports: list[Any] = [FakeTransport(client, False), FakeTransport(server, True)]
         self.server = server
         server.makeConnection(self.transports[1])
         client.makeConnection(self.transports[0])
-        return IOPump(client, server, *self.transports, False, self.reactor)  # type: ignore[no-untyped-call]
+        ours, theirs = self.transports
+        return IOPump(client, server, ours, theirs, False, self.reactor)
 
     def shake(self, context: Any) -> None:
         """Meet, and say everything."""
@@ -316,7 +330,7 @@ def test_tls(tls: Authority, host: bytes) -> None:
     connecting.connect(host, b"https", 443)
     assert (host == b"localhost") == bool(connecting.names.asked)
     pump = connecting.meet(tls.server())
-    assert connecting.protocol is None
+    assert not connecting.protocol
     pump.flush()
     assert "QUIESCENT" == connecting.protocol.state
 

@@ -75,7 +75,9 @@ def test_drawn() -> None:
     """The tree in the docstring is the tree of the classes, and none is missing."""
     drawn = tree(errors.__doc__ or "")
     assert {kind.__name__ for kind in KINDS} == {*drawn, "PulpError"}
-    assert [] == [name for name, parent in drawn.items() if not issubclass(getattr(errors, name), getattr(errors, parent))]
+    assert [] == [
+        name for name, parent in drawn.items() if not issubclass(getattr(errors, name), getattr(errors, parent))
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -215,7 +217,11 @@ def test_values() -> None:
     assert 60.0 == IdleTimeout("", 60.0).seconds
     assert (900.0, 300.0) == (RetryLater("", 900.0, 300.0).seconds, RetryLater("", 900.0, 300.0).limit)
     assert 7 == TooLarge("", 7).limit
-    assert ("f", 1, "x") == (SettingsError("f", 1, "x").field, SettingsError("f", 1, "x").value, SettingsError("f", 1, "x").allowed)
+    assert ("f", 1, "x") == (
+        SettingsError("f", 1, "x").field,
+        SettingsError("f", 1, "x").value,
+        SettingsError("f", 1, "x").allowed,
+    )
 
 
 @pytest.mark.parametrize("kind", DOWNLOAD, ids=lambda kind: kind.__name__)
@@ -272,7 +278,10 @@ def test_shown_always(text: str) -> None:
     assert words == shown(words)
 
 
-@given(st.text(st.characters(exclude_characters="@/?#:"), min_size=8), st.text(st.characters(exclude_characters="@/?#"), min_size=8))
+@given(
+    st.text(st.characters(exclude_characters="@/?#:"), min_size=8),
+    st.text(st.characters(exclude_characters="@/?#"), min_size=8),
+)
 def test_shown_without_userinfo(user: str, password: str) -> None:
     """A password is never shown, whatever it is."""
     assert "https://***@host/f" == shown(f"https://{user}:{password}@host/f")

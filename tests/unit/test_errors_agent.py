@@ -64,7 +64,7 @@ def of(error: Exception) -> errors.PulpError:
     ],
 )
 def test_translated(expected: type[errors.PulpError], retryable: bool, error: Exception) -> None:
-    """Each failure has its error, alone or wrapped, that says whether trying again can help, and hides what is secret."""
+    """Each failure has its error, alone or wrapped, which says whether another try can help, and hides secrets."""
     for each in (error, wrapped(error), wrapped(wrapped(error))):
         made = of(each)
         assert expected is type(made)
@@ -135,7 +135,7 @@ class Raising(Answering):
         super().__init__()
         self._error = error
 
-    def request(self, *args: object) -> Deferred[Any]:  # type: ignore[override]
+    def request(self, *args: object) -> Deferred[Any]:
         raise self._error
 
 

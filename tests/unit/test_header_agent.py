@@ -19,7 +19,7 @@ def sent(remote: Remote, uri: bytes = b"http://a.test/b", headers: Headers | Non
     HeaderAgent(answering, remote, "pulp/1").request(b"GET", uri, headers)
     given = answering.asked[0][2]
     assert given is not None
-    return dict(given.getAllRawHeaders())
+    return {name: list(values) for name, values in given.getAllRawHeaders()}
 
 
 PUBLIC = {b"User-Agent": [b"pulp/1"], b"Accept": [b"*/*"], b"Accept-Encoding": [b"identity"]}
@@ -83,7 +83,9 @@ def test_headers_of_the_request() -> None:
     assert [b"b", b"c"] == own.getRawHeaders(b"x-key")
 
 
-REMOTE = Remote(url="https://a.test/repo/", username="user", headers={"X-Key": "S3CR3T"}, origins=("http://cdn.test:8080",))
+REMOTE = Remote(
+    url="https://a.test/repo/", username="user", headers={"X-Key": "S3CR3T"}, origins=("http://cdn.test:8080",)
+)
 
 
 @pytest.mark.parametrize(

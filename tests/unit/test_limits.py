@@ -110,7 +110,7 @@ def test_other_peoples_responses() -> None:
     body = delivered(response)
     stock._bodyDataReceived(b"0123456789!")
     assert b"" == body.received
-    assert transport.disconnecting
+    assert "stopped" == transport.producerState
 
 
 def test_pausing() -> None:

@@ -136,7 +136,8 @@ def test_says_why() -> None:
 
 
 SEPARATED = st.lists(
-    st.sampled_from(["..", ".", "", "a", "%2e%2e", "%2f", "..%5c", "con", "x.", "\\", "C:", "é", "e\u0301", "\0"]) | st.text(),
+    st.sampled_from(["..", ".", "", "a", "%2e%2e", "%2f", "..%5c", "con", "x.", "\\", "C:", "é", "e\u0301", "\0"])
+    | st.text(),
     max_size=6,
 ).map("/".join)
 

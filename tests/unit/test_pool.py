@@ -27,7 +27,8 @@ class Fetch:
     """
 
     def __init__(self, pool: ConnectionPool, endpoint: Endpoint, request: Any = None) -> None:
-        self.state, self.error, self.body = "waiting", None, Body()
+        self.state, self.body = "waiting", Body()
+        self.error: Any = None
         self.endpoint, self._request = endpoint, get() if request is None else request
         self.deferred: Deferred[Any] = pool.getConnection("key", endpoint).addCallback(self._connected)  # type: ignore[arg-type]
         self.deferred.addCallbacks(self._answered, self._failed)
@@ -110,7 +111,7 @@ def test_kept(world: World) -> None:
     world.one(b)
     assert [first] == world.network.to("a")
     world.one(a)
-    assert 2 == first.value().count(b"GET /path")
+    assert 2 == first.sent.count(b"GET /path")
     assert 2 == len(world.network.sockets)
 
 
@@ -122,7 +123,7 @@ def test_last_in_first_out(world: World) -> None:
     newer.say(ok(b"hi"))
     older.say(ok(b"hi"))
     world.one(a)
-    assert (2, 1) == (older.value().count(b"GET"), newer.value().count(b"GET"))
+    assert (2, 1) == (older.sent.count(b"GET"), newer.sent.count(b"GET"))
 
 
 def test_keys_separate(world: World) -> None:
@@ -130,7 +131,7 @@ def test_keys_separate(world: World) -> None:
     plain, secured = world.network.endpoint("a", "http"), world.network.endpoint("a", "tls")
     first = world.served(plain)
     world.one(secured)
-    assert 1 == first.value().count(b"GET")
+    assert 1 == first.sent.count(b"GET")
     assert 2 == len(world.network.to("a"))
 
 
@@ -209,7 +210,7 @@ def test_bytes_while_idle(world: World) -> None:
     tainted = world.served(a)
     tainted.say(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
     fetches = world.fetch(a, 3)
-    assert 1 == tainted.value().count(b"GET")
+    assert 1 == tainted.sent.count(b"GET")
     assert ["asked", "waiting", "waiting"] == states(fetches)
     world.network.turn()
     assert ["asked", "asked", "waiting"] == states(fetches)
@@ -276,7 +277,7 @@ def test_overall(world: World) -> None:
 
 
 def test_overall_takes_from_the_idle(world: World) -> None:
-    """Where the overall cap is reached, the connection that was idle longest gives way, and is gone before a new one comes."""
+    """Where the overall cap is reached, the connection that was idle longest is gone before a new one comes."""
     idle = [world.served(world.network.endpoint(host)) for host in "abcd"]
     fetch = world.one(world.network.endpoint("e"))
     assert [True, False, False, False] == [socket.disconnected for socket in idle]
@@ -350,7 +351,7 @@ def test_kept_for_another_remote(world: World) -> None:
     assert (1, 0) == (first.open, second.open)
     world.one(world.network.endpoint("a", cap=second))
     assert (0, 1) == (first.open, second.open)
-    assert 2 == socket.value().count(b"GET")
+    assert 2 == socket.sent.count(b"GET")
     socket.say(ok(b"hi"))
     world.one(world.network.endpoint("a"))
     assert (0, 0) == (first.open, second.open)
@@ -368,7 +369,7 @@ def test_not_kept_for_a_remote_that_is_full(new_world: NewWorld) -> None:
     idle = world.served(world.network.endpoint("a", cap=theirs))
     fetch = world.one(world.network.endpoint("a", cap=mine))
     assert elsewhere.disconnected
-    assert 1 == idle.value().count(b"GET")
+    assert 1 == idle.sent.count(b"GET")
     world.network.turn()
     assert "asked" == fetch.state
     assert 1 == mine.high
@@ -649,7 +650,7 @@ def test_sent_again_on_a_new_connection_only(world: World) -> None:
     fetch = world.one(a)
     dying.lose()
     world.network.turn()
-    assert 1 == kept.value().count(b"GET")
+    assert 1 == kept.sent.count(b"GET")
     assert "asked" == fetch.state
     assert 2 == world.network.high["a"]
 
@@ -720,7 +721,7 @@ def test_not_sent_again_when_cancelled(world: World) -> None:
     fetch.deferred.cancel()
     world.network.turn()
     assert "failed" == fetch.state
-    assert 2 == socket.value().count(b"GET")
+    assert 2 == socket.sent.count(b"GET")
     world.drained()
 
 
@@ -801,6 +802,53 @@ def test_close(world: World) -> None:
     world.network.turn()
     assert [None] == over
     assert "failed" == fetch.state
+    world.drained()
+
+
+def test_close_cancels_who_waits(world: World) -> None:
+    """Who waits for a connection, in a queue or for an attempt, is cancelled, and nothing is opened any more."""
+    a, b, c = (world.network.endpoint(host) for host in "abc")
+    busy = world.fetch(a, 3)
+    world.network.prompt = False
+    connecting, shaking = world.one(b), world.one(c)
+    c.shake()
+    over: list[None] = []
+    world.pool.close().addCallback(over.append)
+    world.network.turn()
+    assert [None] == over
+    assert ["failed"] * 5 == states([*busy, connecting, shaking])
+    assert isinstance(busy[2].error, CancelledError)
+    assert isinstance(connecting.error, CancelledError)
+    assert not a.attempts
+    assert not b.attempts
+    world.drained()
+
+
+def test_close_waits_for_what_failed(world: World) -> None:
+    """A connection whose handshake has failed is waited for, like all that is being closed."""
+    world.network.prompt = False
+    a = world.network.endpoint("a")
+    world.one(a)
+    a.shake()
+    a.shaken(ConnectError())
+    over: list[None] = []
+    world.pool.close().addCallback(over.append)
+    assert not over
+    world.network.turn()
+    assert [None] == over
+    world.drained()
+
+
+def test_close_while_sending_again(world: World) -> None:
+    """A request that is about to be sent again is not."""
+    a = world.network.endpoint("a")
+    world.served(a)
+    fetch = world.one(a)
+    world.network.prompt = False
+    world.network.sockets[0].lose()
+    world.pool.close()
+    assert "failed" == fetch.state
+    assert not a.attempts
     world.drained()
 
 

@@ -124,6 +124,12 @@ class PoolMachine(RuleBasedStateMachine):
         """Close what is idle."""
         self.world.pool.closeCachedConnections()
 
+    @rule()
+    def close(self) -> None:
+        """Close everything; the pool may be used again."""
+        self.world.pool.close()
+        assert "waiting" not in [fetch.state for fetch in self.fetches]
+
     @invariant()
     def no_cap_is_exceeded(self) -> None:
         """There are never more sockets and attempts than any cap allows."""
@@ -135,7 +141,11 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def tokens_are_requests(self) -> None:
         """Each cap has given as many tokens as there are requests under way, or connections that end after one."""
-        busy = [fetch for fetch in self.fetches if fetch.state == "asked" or (fetch.state == "answered" and not fetch.body.ends)]
+        busy = [
+            fetch
+            for fetch in self.fetches
+            if fetch.state == "asked" or (fetch.state == "answered" and not fetch.body.ends)
+        ]
         for cap in self.remotes:
             if cap is not None:
                 assert cap.limit >= sum(fetch.endpoint.cap is cap for fetch in busy)

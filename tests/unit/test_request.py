@@ -22,10 +22,10 @@ def request(headers: Headers | None = None, persistent: bool = True) -> Request:
 
 def written(request: Request) -> bytes:
     """Return what *request* writes."""
-    transport = StringTransport()  # type: ignore[no-untyped-call]
+    transport = StringTransport()
     request.writeTo(transport)
     request.stopWriting()
-    return bytes(transport.value())  # type: ignore[no-untyped-call]
+    return bytes(transport.value())
 
 
 FIXED = FixedHeaders({b"User-Agent": [b"pulp"], b"X-A": [b"1", b"2"]})
@@ -81,7 +81,8 @@ def test_nothing_is_injected() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "headers"), [(b"host.test", None), (b"host.test", FIXED), (b"other.test", Headers({b"Host": [b"other.test"]}))]
+    ("host", "headers"),
+    [(b"host.test", None), (b"host.test", FIXED), (b"other.test", Headers({b"Host": [b"other.test"]}))],
 )
 def test_headers(host: bytes, headers: Headers | None) -> None:
     """A request knows the headers it sent, and lets nobody change them."""

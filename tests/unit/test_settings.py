@@ -146,7 +146,11 @@ def test_bad_remote(fields: dict[str, Any], name: str) -> None:
 def test_secrets() -> None:
     """A Remote shows nothing that is secret."""
     remote = Remote(
-        url="https://h/", username="joe", password="hunter2", headers={"X-Key": "s3cret"}, tls=TLS(ca_cert="-----BEGIN x")
+        url="https://h/",
+        username="joe",
+        password="hunter2",
+        headers={"X-Key": "s3cret"},
+        tls=TLS(ca_cert="-----BEGIN x"),
     )
     assert not [secret for secret in ("joe", "hunter2", "s3cret", "BEGIN") if secret in repr(remote)]
     assert "X-Key" in repr(remote)

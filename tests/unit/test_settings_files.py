@@ -89,7 +89,9 @@ def test_mistakes(text: str, field: str, words: str) -> None:
     assert words in caught.value.allowed
 
 
-@pytest.mark.parametrize("text", ["password = ['hunter2']", "username = {a = 'hunter2'}", "headers = 'hunter2'", "hunter = 'hunter2'"])
+@pytest.mark.parametrize(
+    "text", ["password = ['hunter2']", "username = {a = 'hunter2'}", "headers = 'hunter2'", "hunter = 'hunter2'"]
+)
 def test_mistakes_hide_secrets(text: str) -> None:
     """What may have been meant as a secret is not shown."""
     with pytest.raises(SettingsError) as caught:
@@ -115,7 +117,8 @@ def test_no_text(data: bytes, format: Literal["toml", "json"]) -> None:
 NAMES = ["url", "username", "password", "headers", "origins", "tls", "timeouts", "limits", "retry", "file_mode", "x"]
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["none", "http://h/"])
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=3)
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=3),
 )
 
 
@@ -139,8 +142,6 @@ def test_any_text(text: bytes | str, format: Literal["toml", "json"]) -> None:
     assert isinstance(made, Remote)
 
 
-
-
 @given(st.dictionaries(st.sampled_from(NAMES), st.integers() | st.booleans() | st.text(st.characters(codec="ascii"))))
 def test_any_toml(data: dict[str, Any]) -> None:
     """Whatever TOML holds makes a Remote or a SettingsError."""
@@ -154,7 +155,9 @@ def test_any_toml(data: dict[str, Any]) -> None:
 
 @given(
     st.sampled_from(["idle", "total", "low_speed_time"]),
-    st.sampled_from(["nan", "inf", "-inf", "1979-05-27", "07:32:00", "[[1]]", "{}", "{a = 1}", "1e400", "0x10", "''", "-0.0"]),
+    st.sampled_from(
+        ["nan", "inf", "-inf", "1979-05-27", "07:32:00", "[[1]]", "{}", "{a = 1}", "1e400", "0x10", "''", "-0.0"]
+    ),
 )
 def test_odd_toml(name: str, value: str) -> None:
     """TOML's own kinds of values make Timeouts or a SettingsError."""

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web._newclient import HTTP11ClientProtocol
+from twisted.web._newclient import Request as StockRequest
 from twisted.web.client import Agent, HTTPConnectionPool, RedirectAgent
-from twisted.web.client import Request as StockRequest
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer

@@ -65,10 +65,11 @@ def shaken(trust: Trust, server_context: Any, host: str = "localhost") -> Greete
     server = TLSMemoryBIOFactory(server_context, False, Factory.forProtocol(Greeter), clock).buildProtocol(None)
     assert client is not None
     assert server is not None
-    transports: list[Any] = [FakeTransport(client, False), FakeTransport(server, True)]
-    server.makeConnection(transports[1])
-    client.makeConnection(transports[0])
-    IOPump(client, server, *transports, False, clock).flush()  # type: ignore[no-untyped-call]
+    ours: Any = FakeTransport(client, False)
+    theirs: Any = FakeTransport(server, True)
+    server.makeConnection(theirs)
+    client.makeConnection(ours)
+    IOPump(client, server, ours, theirs, False, clock).flush()
     return greeter
 
 
@@ -230,7 +231,7 @@ def paths(monkeypatch: pytest.MonkeyPatch, cafile: str | None, capath: str | Non
     """Let the platform keep its authorities there."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
-    found = ssl.DefaultVerifyPaths(cafile, capath, "", "", "", "")  # type: ignore[call-arg,arg-type]
+    found = ssl.DefaultVerifyPaths(cafile, capath, "", "", "", "")  # type: ignore[arg-type]
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: found)
 
 

@@ -163,7 +163,7 @@ def test_limit(watch: Watch, clock: Clock) -> None:
     assert (5,) == results[0].value.args
 
 
-@pytest.mark.parametrize("error", [CancelledError(), ConnectingCancelledError(None)])  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("error", [CancelledError(), ConnectingCancelledError(None)])
 def test_limit_of_what_fails_in_its_own_way(watch: Watch, clock: Clock, error: Exception) -> None:
     """However a Deferred says that it was cancelled, the error is that of the limit."""
     results = collected(watch.limit(Deferred(lambda d: d.errback(error)), 5, late))

@@ -49,7 +49,7 @@ class Body(Protocol):
     def end(self) -> str:
         """The name of what ended it, "" when nothing did."""
         assert 2 > len(self.ends)
-        return self.ends[0].type.__name__ if self.ends else ""
+        return type(self.ends[0].value).__name__ if self.ends else ""
 
     @property
     def producer(self) -> Any:
@@ -88,7 +88,7 @@ class Asked:
     @property
     def reasons(self) -> list[str]:
         """The names of the reasons inside the failure of the request, or of its body."""
-        failure = self.failure or self.body.ends[0]
+        failure: Any = self.failure or self.body.ends[0]
         return [reason.type.__name__ for reason in failure.value.reasons]
 
     @property
@@ -114,7 +114,7 @@ class Wire:
         self.lost: list[HTTPConnection] = []
         self.transport = StringTransport() if transport is None else transport
         self.connection = HTTPConnection(self.idle.append, self.lost.append)
-        self.connection.makeConnection(self.transport)
+        self.connection.makeConnection(self.transport)  # type: ignore[no-untyped-call]
 
     def ask(
         self,
@@ -142,7 +142,7 @@ class Wire:
     @property
     def sent(self) -> bytes:
         """What was written."""
-        return self.transport.value()
+        return bytes(self.transport.value())
 
     @property
     def aborted(self) -> bool:

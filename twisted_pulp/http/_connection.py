@@ -113,11 +113,8 @@ class HTTPConnection(Line):
         if self._state != "TRANSMITTING":
             self._log.failure("the body of a request failed after its response", failure=why)
             return
-        waiting, self._waiting = self._waiting, None
-        assert waiting is not None
-        self._state, self._request = "GENERATION_FAILED", None
         self._abort_transport()
-        waiting.errback(Failure(RequestGenerationFailed([why])))
+        self._fail(why, RequestGenerationFailed)
 
     def _cancelled(self, _: object) -> None:
         if self._state == "TRANSMITTING" and self._writing is not None:
@@ -142,7 +139,7 @@ class HTTPConnection(Line):
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as why:
             error = ParseError(str(why.__context__ or why), data[:200])
-        if error is not None and head.whole:
+        if head.whole and (error is not None or head.followed(data)):
             error, self._extra = None, True
         if not head.body and not head.whole:  # head, trailers, chunk extensions
             error = error or head.too_much(len(data))
@@ -158,12 +155,13 @@ class HTTPConnection(Line):
             self._left = 0
             if over:
                 data, self._extra = data[:-over], True
-            if self._delivered(response, data) and self._response is response:
+            if self._delivered(response, data):
                 self._finish(response)
         else:
             self._delivered(response, data)
 
     def _delivered(self, response: Response, piece: bytes) -> bool:
+        """Hand *piece* on, and return whether *response* is still in progress."""
         try:
             response.data_received(piece)
         except BaseException:
@@ -172,7 +170,7 @@ class HTTPConnection(Line):
             else:
                 self._log.failure("a body's protocol raised after its response had ended")
             return False
-        return True
+        return self._response is response
 
     def _advance(self, error: ParseError | None) -> None:
         head, response = self._head, self._response
@@ -197,13 +195,13 @@ class HTTPConnection(Line):
                 return
             self._response = response
             waiting.callback(response)
-        if head.body and self._response is response:
+            if self._response is not response:
+                return
+        if head.body:
             piece = head.take_body()
             self.heard += len(piece)
             if not self._delivered(response, piece):
                 return
-        if self._response is not response:
-            return
         if head.whole:
             self._finish(response)
         elif error is not None:
@@ -268,7 +266,7 @@ class HTTPConnection(Line):
             assert waiting is not None
             kind = kind or (ResponseFailed if self._spoke else ResponseNeverReceived)
             waiting.errback(Failure(kind([reason])))
-        if self._writing is not None and request is not None:
+        if self._writing is not None:
             request.stopWriting()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

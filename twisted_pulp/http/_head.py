@@ -40,6 +40,7 @@ class Head:
         "_parser",
         "bodiless",
         "body",
+        "chunked",
         "complete",
         "keep_alive",
         "on_body",
@@ -65,7 +66,7 @@ class Head:
         self.phrase = b""
         self.status = self._interim = self._overhead = 0
         self._allowed = _BYTES
-        self.complete = self.whole = self.bodiless = self.keep_alive = False
+        self.complete = self.whole = self.bodiless = self.keep_alive = self.chunked = False
         self.body.clear()
         if parser is None:
             parser = HttpResponseParser(self)
@@ -109,7 +110,15 @@ class Head:
         self.pairs = []
         self.phrase = b""
 
+    def on_chunk_header(self) -> None:
+        """Note that the body comes in chunks."""
+        self.chunked = True
+
     # the connection's side
+    def followed(self, data: bytes) -> bool:
+        """Return whether *data*, the latest read, goes on behind a body of known length, if only by an empty line."""
+        return not self.chunked and bool(self.body) and not data.endswith(self.body[-1])
+
     @property
     def body_size(self) -> int:
         """Bytes of body not yet taken."""

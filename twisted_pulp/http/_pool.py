@@ -8,6 +8,7 @@ or room for a new one. Tokens are queued for each host, so a busy host cannot st
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -61,6 +62,7 @@ class ConnectionPool:
         self._lanes: dict[object, Lane] = {}
         self._hosts: dict[object, Cap] = {}
         self._open: dict[Pooled, None] = {}
+        self._waiting: dict[Deferred[Any], None] = {}
 
     def getConnection(self, key: object, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
         """
@@ -73,7 +75,18 @@ class ConnectionPool:
             return succeed(kept)
         lane = self._lane(key, endpoint)
         caps = lane.caps_with(getattr(endpoint, "cap", None))
-        return Deferred.fromCoroutine(self._get(lane, caps, endpoint))
+        return self._wanted(self._get(lane, caps, endpoint))
+
+    def _wanted(self, getting: Coroutine[Any, Any, Any]) -> Deferred[Any]:
+        d = Deferred.fromCoroutine(getting)
+        if not d.called:
+            self._waiting[d] = None
+            d.addBoth(self._got, d)
+        return d
+
+    def _got(self, result: Any, d: Deferred[Any]) -> Any:
+        del self._waiting[d]
+        return result
 
     def take(self, key: object, endpoint: Any) -> _Kept | None:
         """Return an idle connection if one can be had at once."""
@@ -175,6 +188,7 @@ class ConnectionPool:
         going = [each for each in factory.built if each.transport is not None and each.state != "CONNECTION_LOST"]
         if going:  # a handshake failed: its socket is still there
             going[0].counted, going[0].tokens = True, False
+            self._open[going[0]] = None
             for connection in going:
                 connection.give_up()
         else:
@@ -239,7 +253,9 @@ class ConnectionPool:
         return self._close(list(self.overall.idle))
 
     def close(self) -> Deferred[None]:
-        """Close everything, requests in progress too; the Deferred fires when it is gone."""
+        """Close everything and cancel who waits, requests in progress too; the Deferred fires when all is gone."""
+        for d in list(self._waiting):
+            d.cancel()
         return self._close(list(self._open))
 
     def _close(self, connections: list[Pooled]) -> Deferred[None]:
@@ -279,5 +295,5 @@ class _Kept:
             return why
         lane = self._pool._lane(self._connection.lane.key, self._endpoint)
         caps = lane.caps_with(getattr(self._endpoint, "cap", None))
-        fresh = Deferred.fromCoroutine(self._pool._get(lane, caps, self._endpoint, fresh=True))
+        fresh = self._pool._wanted(self._pool._get(lane, caps, self._endpoint, fresh=True))
         return fresh.addCallback(lambda connection: connection.request(request))

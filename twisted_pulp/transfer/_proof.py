@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-from twisted_pulp.digests import WEAK, digests_of_file
+from twisted_pulp.digests import WEAK
 from twisted_pulp.download import Download
 from twisted_pulp.errors import DigestMismatch, SettingsError, SizeMismatch, Unproven
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer._file import SMALL
-from twisted_pulp.transfer._place import Place
-from twisted_pulp.transfer._threads import WriterThreads, outlasting
 
-__all__ = ["algorithms_of", "check_strength", "file_digests", "present_digests", "prove"]
+__all__ = ["algorithms_of", "check_strength", "prove"]
 
 
 _SHA256 = frozenset({"sha256"})
@@ -57,41 +52,3 @@ def prove(download: Download, url: str, size: int, values: dict[str, str], by_en
     if by_end and not allowed and download.size is None and not download.digests:
         raise Unproven(url)
     return bool(download.digests)
-
-
-async def present_digests(
-    place: Place, download: Download, threads: WriterThreads
-) -> tuple[dict[str, str], int] | None:
-    """
-    Return digests and size of the file at *place*, if they are the expected ones. An expected size alone is not enough.
-    """
-    facts = place.stat(place.name)
-    if facts is None or not download.digests or (download.size is not None and facts.st_size != download.size):
-        return None
-    if facts.st_size <= SMALL:
-        found = file_digests(place, download)
-    else:
-        found = await outlasting(threads.lane()(file_digests, place, download))
-    if found is None:
-        return None
-    values, size = found
-    try:
-        prove(download, download.url, size, values, False, True)
-    except (DigestMismatch, SizeMismatch):
-        return None
-    return found
-
-
-def file_digests(place: Place, download: Download) -> tuple[dict[str, str], int] | None:
-    """Return digests and size of the file at *place*; None when it cannot be read. Large files are for a thread."""
-    try:
-        file = place.open(place.name, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:  # a link, a directory, not ours to read: it will be replaced, or that fails
-        return None
-    try:
-        hashes, size = digests_of_file(file, algorithms_of(download))
-    except OSError:
-        return None
-    finally:
-        os.close(file)
-    return hashes.values(), size

@@ -13,7 +13,7 @@ __all__ = ["Version", "complete", "range_end", "range_headers", "rest_follows"]
 
 _content_range = re.compile(r"bytes +(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.I).fullmatch
 _unsatisfied = re.compile(r"bytes +\*/(\d{1,19})", re.I).fullmatch
-# A date is as good as a strong tag when the file was at rest for this long before it was sent (RFC 9110 section 8.8.2.2).
+# A date is as good as a strong tag when the file had been at rest for so long when it was sent (RFC 9110 8.8.2.2).
 _AT_REST = 60.0
 
 
@@ -107,9 +107,9 @@ def rest_follows(
     if total is not None and end != total - 1:
         raise ResumeRefused(url, f"the range ends at {end} of {total} bytes")
     tag = fields.get("etag")
-    if source.url == version.url and tag is not None and version.validator is not None:
-        if version.validator[:1] == '"' and tag != version.validator:
-            raise ResumeRefused(url, "the file has changed")
+    before = version.validator if source.url == version.url else None
+    if tag is not None and before is not None and before[:1] == '"' and tag != before:
+        raise ResumeRefused(url, "the file has changed")
     return "rest"
 
 

@@ -46,7 +46,7 @@ class Sink(Protocol):
         self.error: PulpError | None = None
 
     def took(self, response: Any) -> bool:
-        """Take the body of *response* at once, if all of it is here already and needs no pausing; return whether it was."""
+        """Take the body of *response* at once if all of it is here and needs no pausing; return whether it was."""
         if not getattr(response, "whole", False):
             return False
         self.transport = response  # to be stopped at the first wrong byte

@@ -16,10 +16,10 @@ from twisted_pulp.errors import (
     DigestMismatch,
     DownloadError,
     HookError,
-    HTTPStatusError,
     InvalidContent,
     PathError,
     PulpError,
+    RetryLater,
     SizeMismatch,
     TotalTimeout,
     WriterError,
@@ -27,14 +27,15 @@ from twisted_pulp.errors import (
 )
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer._attempt import AttemptRun, named
-from twisted_pulp.transfer._file import SMALL, FileTarget
+from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._hooks import Again, Hooks, called, validated
 from twisted_pulp.transfer._journal import Journal, bare
-from twisted_pulp.transfer._proof import check_strength, file_digests, present_digests, prove
+from twisted_pulp.transfer._present import file_digests, present_digests, remembered, surely_new, usable
+from twisted_pulp.transfer._proof import check_strength, prove
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._surroundings import Surroundings
 from twisted_pulp.transfer._threads import outlasting
-from twisted_pulp.transfer._tries import Tries, Try, retry_after
+from twisted_pulp.transfer._tries import Tries, Try, asked_to_wait
 
 __all__ = ["Transfer"]
 
@@ -101,7 +102,12 @@ class Transfer:
         committed = False
         try:
             check_strength(download, self._remote)
-            if self._surely_new() or not await self._present():
+            if isinstance(target, FileTarget):
+                report.path = target.place.path
+                wanted = surely_new(target.place, download) or not await self._present()
+            else:
+                wanted = True
+            if wanted:
                 await self._fetch()
             committed = True
         except (CancelledError, Cancelled):
@@ -141,15 +147,6 @@ class Transfer:
             return False
         return bool(self._download.digests) or self._version.validator is not None
 
-    def _surely_new(self) -> bool:
-        """Whether neither the file nor a part of it can be there: the quick answer, for most files."""
-        target, size = self._target, self._download.size
-        if not isinstance(target, FileTarget):
-            return True
-        self._report.path = target.place.path
-        # Small ones never have a journal.
-        return size is not None and size <= SMALL and not target.place.exists(target.place.name)
-
     async def _present(self) -> bool:
         """Look whether the file is there already, or in part."""
         target, download = self._target, self._download
@@ -159,32 +156,16 @@ class Transfer:
                 self._is_present(*found)
                 return True
             if not download.digests:
-                self._known = await self._remembered(target)
-        self._version = await target.adopt(self._usable)
+                self._known = remembered(target.place)
+        self._version = await target.adopt(lambda journal: usable(journal, download))
         if self._version is not None:
             self._log.info("resuming {path} at {size}", path=target.place.path, size=target.size)
         return False
-
-    async def _remembered(self, target: FileTarget) -> Journal | None:
-        """Return the journal of the finished file that is there, if it is still the file of that journal."""
-        facts = target.place.stat(target.place.name)
-        journal = None if facts is None else Journal.read(target.place)
-        if facts is None or journal is None or not journal.modified:
-            return None
-        return journal if (journal.modified, journal.done) == (facts.st_mtime_ns, facts.st_size) else None
 
     def _is_present(self, digests: dict[str, str], size: int) -> None:
         report = self._report
         report.path, report.digests, report.size = self._target.place.path, digests, size
         report.present, report.verified = True, bool(self._download.digests)
-
-    def _usable(self, journal: Journal) -> bool:
-        """Whether the partial file of *journal* is of what is wanted now."""
-        download = self._download
-        if download.size is not None and (journal.done > download.size or journal.length not in (None, download.size)):
-            return False
-        same = any(bare(source.url) == journal.url for source in download.sources)
-        return bool(download.digests) or (same and journal.validator is not None)
 
     async def _fetch(self) -> None:
         shared, download = self._shared, self._download
@@ -193,22 +174,14 @@ class Transfer:
             match = next((source for source in sources if bare(source.url) == self._version.url), None)
             if match is not None:
                 self._version = Version(match.url, self._version.validator, self._version.length)
-        tries: Tries | None = None
-        step: Try | None
-        if len(sources) == 1 and not shared.health.paused(sources[0]):
-            step = Try(sources[0])
-        else:
-            tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
-            step = tries.first(shared.health.paused)
+        tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
+        step: Try | None = tries.first(shared.health.paused)
         while step is not None:
             if step.delay > 0:
                 await deferLater(shared.reactor, step.delay)
             run = await self._tried(step)
             if run is None:
                 return
-            if tries is None:
-                tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
-                tries.first(shared.health.paused)
             step = await self._next(tries, step.source, run)
 
     async def _tried(self, step: Try) -> tuple[AttemptRun, PulpError] | None:
@@ -308,25 +281,15 @@ class Transfer:
         run, error = failed
         shared, now = self._shared, self._shared.now()
         shared.health.failed(source, error)
-        if isinstance(error, HTTPStatusError) and error.retryable:
-            later = tries.too_late(error, now)
-            asked = retry_after(error.retry_after, now)
-            if later is not None:
-                error = later
-            elif asked:
-                shared.health.pause(source, asked)
+        asked = asked_to_wait(error, now)
+        if asked > self._remote.retry.retry_after:
+            error = RetryLater(error.url, asked, self._remote.retry.retry_after)  # type: ignore[attr-defined]
+        elif asked:
+            shared.health.pause(source, asked)
         hook = self._hooks.attempt_failed
         if hook is not None:
-            again = await called(
-                shared.watch,
-                self._remote.timeouts.hook,
-                source.url,
-                "attempt_failed",
-                hook,
-                self._download,
-                source,
-                error,
-            )
+            seconds, about = self._remote.timeouts.hook, (self._download, source, error)
+            again = await called(shared.watch, seconds, source.url, "attempt_failed", hook, *about)
             if isinstance(again, Again):
                 return tries.again(source, again.source)
         step = tries.after(source, error, run.resumed, shared.health.paused, now)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from sys import float_info
 
-from attrs import define, field
 from msgspec import Struct
 
 from twisted_pulp.download import Source
-from twisted_pulp.errors import DigestMismatch, HTTPStatusError, PulpError, ResumeRefused, RetryLater, SizeMismatch
+from twisted_pulp.errors import DigestMismatch, HTTPStatusError, PulpError, ResumeRefused, SizeMismatch
 from twisted_pulp.settings import Retry
 
-__all__ = ["Tries", "Try", "backoff", "retry_after"]
+__all__ = ["Tries", "Try", "asked_to_wait", "backoff", "retry_after"]
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -37,6 +36,13 @@ def retry_after(value: str | None, now: float) -> float | None:
         return max(0.0, date.timestamp() - now)
     except (OverflowError, OSError, ValueError):
         return None
+
+
+def asked_to_wait(error: PulpError, now: float) -> float:
+    """Return the seconds that the server asks to wait before it is tried again; 0 when it does not."""
+    if isinstance(error, HTTPStatusError) and error.retryable:
+        return retry_after(error.retry_after, now) or 0.0
+    return 0.0
 
 
 def backoff(retry: Retry, rounds: int, uniform: Callable[[float, float], float]) -> float:
@@ -66,43 +72,53 @@ class Try(Struct, frozen=True):
     whole: bool = False
 
 
-@define(eq=False)
 class _Standing:
     """How a source has done in this download."""
 
-    source: Source
-    tries: int = 0
-    mismatches: int = 0
-    final: bool = False
-    whole: bool = False
-    until: float = 0.0  # a Retry-After's end
+    __slots__ = ("final", "mismatches", "source", "tries", "until", "whole")
+
+    def __init__(self, source: Source, tries: int = 0) -> None:
+        self.source, self.tries, self.mismatches = source, tries, 0
+        self.final = self.whole = False
+        self.until = 0.0  # a Retry-After's end
 
 
-@define(eq=False)
 class Tries:
     """
     The tries of one download over its sources.
 
-    :ivar retry: the settings.
-    :ivar clock: seconds that never jump.
-    :ivar uniform: as `random.uniform`.
+    :param sources: in the order in which they are to be asked.
+    :param retry: the settings.
+    :param clock: seconds that never jump.
+    :param uniform: as `random.uniform`.
     """
 
-    _sources: Sequence[Source]
-    _retry: Retry
-    _clock: Callable[[], float]
-    _uniform: Callable[[float, float], float]
-    _standings: list[_Standing] = field(init=False)
-    _round: list[_Standing] = field(init=False)
-    _rounds: int = field(init=False, default=0)
+    __slots__ = ("_clock", "_retry", "_round", "_rounds", "_sources", "_standings", "_uniform")
 
-    def __attrs_post_init__(self) -> None:
-        self._standings = [_Standing(source) for source in self._sources]
-        self._round = list(self._standings)
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        retry: Retry,
+        clock: Callable[[], float],
+        uniform: Callable[[float, float], float],
+    ) -> None:
+        self._sources, self._retry, self._clock, self._uniform = sources, retry, clock, uniform
+        self._standings: list[_Standing] = []
+        self._round: list[_Standing] = []
+        self._rounds = 0
 
     def first(self, paused: Callable[[Source], float]) -> Try:
         """Return the first step; *paused* tells the seconds for which a source's host wants to be left alone."""
+        if len(self._sources) == 1:  # most need nothing more
+            return Try(self._sources[0], paused(self._sources[0]))
+        self._standings = [_Standing(source) for source in self._sources]
+        self._round = list(self._standings)
         return self._take(self._round, paused, 0.0)
+
+    def _of(self, source: Source) -> _Standing:
+        if not self._standings:
+            self._standings = [_Standing(self._sources[0], tries=1)]
+        return next(each for each in self._standings if each.source is source)
 
     def _take(self, candidates: list[_Standing], paused: Callable[[Source], float], least: float) -> Try:
         now = self._clock()
@@ -122,7 +138,7 @@ class Tries:
 
     def again(self, source: Source, other: Source | None) -> Try:
         """Return a try at once, beyond the settings: a hook has repaired *source*, or knows an*other*."""
-        standing = next(each for each in self._standings if each.source is source)
+        standing = self._of(source)
         if other is not None:
             standing = _Standing(other)
             self._standings.append(standing)
@@ -140,7 +156,7 @@ class Tries:
         :param paused: as for `first`.
         :param now: seconds since the epoch, for dates.
         """
-        standing = next(each for each in self._standings if each.source is source)
+        standing = self._of(source)
         again = self._judge(standing, error, resumed, now)
         self._round = [each for each in self._round if not each.final]
         if again:  # a body spliced from two tries proves nothing about this source: the same again, from the start
@@ -168,15 +184,5 @@ class Tries:
             standing.whole = True
             return False
         standing.final = not getattr(error, "retryable", False)
-        asked = retry_after(error.retry_after, now) if isinstance(error, HTTPStatusError) and error.retryable else None
-        if asked is not None:
-            standing.until = self._clock() + asked
+        standing.until = self._clock() + asked_to_wait(error, now)
         return False
-
-    def too_late(self, error: PulpError, now: float) -> RetryLater | None:
-        """Return what to say instead of *error* when it asks to wait for longer than we do."""
-        if isinstance(error, HTTPStatusError) and error.retryable:
-            asked = retry_after(error.retry_after, now)
-            if asked is not None and asked > self._retry.retry_after:
-                return RetryLater(error.url, asked, self._retry.retry_after)
-        return None

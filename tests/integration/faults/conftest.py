@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from pytest_twisted import async_yield_fixture
-from twisted.logger import LogEvent, eventAsText, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
+from zope.interface import implementer
 
 from tests.integration.faults.invariants import Fetcher, no_secret
 from tests.integration.faults.program import Program, Start
@@ -74,6 +75,7 @@ def no_secret_logged() -> Iterator[None]:
     """I8: no log entry, at any level and with its traceback, shows the secret of the URLs."""
     shown: list[str] = []
 
+    @implementer(ILogObserver)
     def observe(event: LogEvent) -> None:
         text = eventAsText(event)
         ours = not str(event.get("log_namespace", "")).startswith("tests.")  # the servers may say what they were asked

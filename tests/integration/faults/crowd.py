@@ -1,15 +1,13 @@
-"""What tests run in a process of its own to measure its memory: very many downloads, from an agent that needs no net."""
+"""What tests run in a process of its own to measure its memory: very many downloads, from an agent without a net."""
 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.protocol import connectionDone
 from twisted.internet.task import deferLater, react
 from twisted.python.failure import Failure
 from twisted.web._newclient import ResponseDone
@@ -17,11 +15,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
+from tests.integration.faults.memory import peak
 from twisted_pulp import Context, Download, DownloadReport
 from twisted_pulp.transfer import DigestOnly
 
 _BODY = b"x" * 100
-_DONE = Failure(ResponseDone(connectionDone.getErrorMessage()))
+_DONE = Failure(ResponseDone())  # type: ignore[no-untyped-call]
 _WRITER = DigestOnly()
 
 
@@ -59,11 +58,6 @@ class _Agent:
         return deferLater(self._reactor, 0, _Response)  # some take a turn
 
 
-def _peak() -> int:
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most << 10
-
-
 async def measured(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
     """Download *count* items of a generator, by *way*, *concurrency* at once, and tell what memory that took."""
     ahead = taken = pulled = 0
@@ -86,7 +80,7 @@ async def measured(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
     downloader.agent = _Agent(reactor)
     async for _ in downloader.download_all(Download("http://a.test/", writer=_WRITER) for _ in range(1000)):
         pass  # what is made once does not count
-    before = _peak()
+    before = peak()
     if given["way"] == "each":
         await downloader.download_each(items(), take, given["concurrency"])
     else:
@@ -95,14 +89,14 @@ async def measured(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
             if waited is not None:
                 await waited
     await context.close()
-    return {"ahead": ahead, "taken": taken, "grown": _peak() - before, "peak": _peak()}
+    return {"ahead": ahead, "taken": taken, "grown": peak() - before, "peak": peak()}
 
 
 def main() -> None:
     """Take the settings from the first argument."""
 
     async def run(reactor: Any) -> None:
-        print(json.dumps(await measured(reactor, json.loads(sys.argv[1]))))
+        sys.stdout.write(json.dumps(await measured(reactor, json.loads(sys.argv[1]))))
 
     react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
 

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater, react
 
 from tests.integration.faults.invariants import Finals, check, sha256
+from tests.integration.faults.memory import peak
 from tests.servers.dns import SERVFAIL, NameServer, Reply
 from tests.servers.scripted import Scripted, ok
 from twisted_pulp import Context, Download, DownloadReport, Remote, Retry, Timeouts
@@ -108,8 +109,7 @@ async def large(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
         downloads = (Download(f"{given['url']}/{n}", Path(directory, str(n))) for n in range(given["count"]))
         totals = await context.downloader().download_each(downloads, lambda _: None, given["concurrency"])
         await context.close()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"succeeded": totals.succeeded, "peak": most if sys.platform == "darwin" else most << 10}
+    return {"succeeded": totals.succeeded, "peak": peak()}
 
 
 async def resolved(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def main() -> None:
     """Do what the first argument names, with the settings that the second holds."""
 
     async def run(reactor: Any) -> None:
-        print(json.dumps(await _ALL[sys.argv[1]](reactor, json.loads(sys.argv[2]))))
+        sys.stdout.write(json.dumps(await _ALL[sys.argv[1]](reactor, json.loads(sys.argv[2]))))
 
     react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
 

@@ -112,7 +112,8 @@ def check(report: DownloadReport, body: bytes, before: bytes | None = None, keep
     :param before: what was at the path before.
     :param keep: leave what can be resumed; else it is removed once it was found to be right.
     """
-    assert report.download is not None and report.download.path is not None
+    assert report.download is not None
+    assert report.download.path is not None
     path = Path(report.download.path)
     for shown in (repr(report), str(report.error), repr(report.error), repr(report.attempts), repr(report.download)):
         assert SECRET not in shown
@@ -141,9 +142,12 @@ def _check_failure(report: DownloadReport, error: BaseException, path: Path, bef
     assert isinstance(error, DownloadError), error
     assert report.path is None
     assert before == (path.read_bytes() if path.exists() else None)
-    assert error.url and error.url.partition("://")[1], f"no URL in {error!r}"
-    assert error.reason and error.reason in str(error) and error.url in str(error)
-    assert report.attempts and report.attempts[-1].error is not None
+    assert "://" in error.url, f"no URL in {error!r}"
+    assert error.reason
+    assert error.reason in str(error)
+    assert error.url in str(error)
+    assert report.attempts
+    assert report.attempts[-1].error is not None
     assert not (report.verified and isinstance(error, DigestMismatch | SizeMismatch))
 
 
@@ -160,7 +164,8 @@ def _check_beside(report: DownloadReport, path: Path, body: bytes, keep: bool) -
         assert partial.exists() == journal.exists()
         if partial.exists():
             done = msgspec.json.decode(journal.read_bytes())["ranges"][0][1]
-            assert body[:done] == partial.read_bytes()[:done] and done
+            assert done
+            assert body[:done] == partial.read_bytes()[:done]
             assert SECRET not in journal.read_text()
     if not keep:
         partial.unlink(missing_ok=True)

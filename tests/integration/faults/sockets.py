@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Self
 
 from attrs import define, field
 from twisted.internet.task import LoopingCall
@@ -36,7 +37,7 @@ class Counting:
     looks: int = field(init=False, default=0)
     _call: LoopingCall = field(init=False)
 
-    def __enter__(self) -> Counting:
+    def __enter__(self) -> Self:
         """Begin to count."""
         self._call = LoopingCall(self.now)
         self._call.clock = self._reactor

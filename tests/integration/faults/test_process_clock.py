@@ -48,7 +48,7 @@ async def jump(start: Start, scripted: Scripted, directory: Path, by: str, monot
     }
     given = {"file": str(moved), "by": by, "url": scripted.url("/file"), "size": len(body), "monotonic": monotonic}
     program = start(_JUMP, json.dumps(given), environment=environment)
-    assert 0 == await program.ended(), program.said
+    assert 0 == await program.ended(10), program.said
     return program.result
 
 
@@ -127,7 +127,7 @@ async def test_killed_and_resumed(
         program = run()
         # A note is made every 16 MiB.
         least = scripted.bytes_sent + (17 << 20) * (number == 0) + rng.randrange(10 << 20)
-        await program.until(lambda least=least: scripted.bytes_sent >= least)  # type: ignore[misc]
+        await program.until(lambda least=least: scripted.bytes_sent >= least)
         program.send(signal.SIGKILL)
         assert -signal.SIGKILL == await program.ended()
         assert not target.exists()

@@ -37,7 +37,9 @@ async def test_row_72_generator(start: Start, way: str, campaign_count: Callable
 
 @pytest.mark.limit(600)
 @ensureDeferred
-async def test_row_71_little_memory(start: Start, scripted: Scripted, campaign_count: Callable[[int, int], int]) -> None:
+async def test_row_71_little_memory(
+    start: Start, scripted: Scripted, campaign_count: Callable[[int, int], int]
+) -> None:
     """Row 71: with very many items, and 40 large files at once from a fast server, the process stays below 200 MiB."""
     count = campaign_count(20_000, 1_000_000)
     crowd = start(_CROWD, json.dumps({"count": count, "way": "each", "concurrency": 1000}))

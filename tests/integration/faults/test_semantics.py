@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from itertools import pairwise
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -133,7 +134,7 @@ _NOW = time.time()
 async def test_row_28_retry_after_table(
     fetcher: Fetcher, scripted: Scripted, value: Callable[[], str], least: float, most: float, later: bool
 ) -> None:
-    """Row 28: seconds and dates are honoured up to the cap, beyond it the failure says so; garbage is backed off from."""
+    """Row 28: seconds and dates are honoured up to the cap; beyond it the failure says so; garbage is none."""
     scripted.on(b"/file", [lambda _: status(503, [(b"Retry-After", value().encode())]), ok(BODY)])
     report = await fetcher.fetch(scripted.url("/file"), BODY)
     assert later == isinstance(report.error, RetryLater)
@@ -163,7 +164,7 @@ async def test_row_29_passing(fetchers: Fetchers, scripted: Scripted, code: int)
     assert [code, code, code, 200] == [attempt.status for attempt in report.attempts]
     assert [(0.0, 0.05), (0.0, 0.1), (0.0, 0.15)] == drawn
     times = [request.time for request in scripted.requests]
-    for wait, (_, asked) in zip([b - a for a, b in zip(times, times[1:], strict=False)], drawn, strict=True):
+    for wait, (_, asked) in zip([b - a for a, b in pairwise(times)], drawn, strict=True):
         assert asked - 0.005 <= wait <= asked + 0.1
 
 
@@ -197,7 +198,8 @@ async def test_row_30_final(fetcher: Fetcher, scripted: Scripted, code: int, kin
     scripted.on(b"/file", [status(code, body=b"no" * 1000)])
     report = await fetcher.fetch(scripted.url("/file"), BODY)
     assert kind is type(report.error)
-    assert report.error is not None and not report.error.retryable  # type: ignore[attr-defined]
+    assert isinstance(report.error, HTTPStatusError)
+    assert not report.error.retryable
     assert 1 == len(scripted.requests)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import random
-import resource
-import sys
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -15,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from tests.integration.faults.conftest import Fetchers
 from tests.integration.faults.invariants import Fetcher, quick
+from tests.integration.faults.memory import forget_peak, peak
 from tests.servers.answers import head
 from tests.servers.scripted import Close, Forever, Scripted, Send, cut, ok
 from twisted_pulp import Limits
@@ -36,16 +35,10 @@ def bomb(size: int) -> bytes:
     return b"".join([*pieces, made.flush()])
 
 
-def memory() -> int:
-    """Give the most memory that this process has had, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most << 10
-
-
 @pytest.mark.parametrize("name", [b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"unheard-of"])
 @ensureDeferred
 async def test_row_40_stored_as_served(fetcher: Fetcher, scripted: Scripted, name: bytes) -> None:
-    """Row 40: an artifact is hashed and stored as it was served, whatever its coding says, and identity is asked for."""
+    """Row 40: an artifact is hashed and stored as it was served, whatever its coding; identity is asked for."""
     scripted.on(b"/file.tar.gz", [coded(CODED, name)])
     report = await fetcher.fetch(scripted.url("/file.tar.gz"), CODED)
     assert report.error is None
@@ -64,8 +57,8 @@ async def test_row_40_bomb_as_artifact(fetcher: Fetcher, scripted: Scripted) -> 
 
 async def _read(fetchers: Fetchers, url: str, limit: int = 64 << 20) -> bytes:
     """Read *url* as metadata."""
-    downloader = fetchers().context.downloader(quick(limits=Limits(max_metadata_size=limit)))
-    response = await downloader.http.get(url, unbuffered=True)  # type: ignore[attr-defined]
+    downloader: Any = fetchers().context.downloader(quick(limits=Limits(max_metadata_size=limit)))
+    response = await downloader.http.get(url, unbuffered=True)
     try:
         return await response.content()  # type: ignore[no-any-return]
     finally:
@@ -98,18 +91,19 @@ async def test_row_40_metadata(
 ) -> None:
     """Row 40: metadata is decoded, up to five codings; what is broken, truncated, unknown or a bomb is an error."""
     scripted.on(b"/index", [coded(body, *names)])
-    before = memory()
+    forget_peak()
+    before = peak()
     if kind is None:
         assert TEXT == await _read(fetchers, scripted.url("/index"))
     else:
         found = None
         try:
             await _read(fetchers, scripted.url("/index"))
-        except Exception as error:  # noqa: BLE001 -- treq wraps what fails in a body
+        except Exception as error:
             reasons = getattr(error, "reasons", None)
             found = reasons[0].value if reasons else error
         assert isinstance(found, kind)
-    assert memory() - before <= 16 << 20
+    assert peak() - before <= 16 << 20
 
 
 @pytest.mark.parametrize("ratio", [True, False])
@@ -122,7 +116,8 @@ async def test_b1_endless_bomb(
     coded_size = bomb(64 << 20)
     pieces = [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % (len(coded_size) * size // (64 << 20)))]
     scripted.on(b"/index", [(Send(head(200, pieces)), Forever(coded_size, len(coded_size) * size // (64 << 20)))])
-    before = memory()
+    forget_peak()
+    before = peak()
     seconds = fetchers().reactor.seconds
     started = seconds()
     failed: list[object] = []
@@ -131,7 +126,7 @@ async def test_b1_endless_bomb(
     await d.addErrback(lambda why: failed.append(why.value))
     assert failed
     assert seconds() - started <= 1
-    assert memory() - before <= 16 << 20
+    assert peak() - before <= 16 << 20
 
 
 @pytest.mark.parametrize("framed", ["length", "end", "chunked"])

@@ -91,7 +91,10 @@ _HEADS: dict[str, tuple[bytes, type[DownloadError] | None]] = {
     "long phrase": (b"HTTP/1.1 200 " + b"O" * 1000 + _L, None),
     "18 KiB line": (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 18_432 + _L, None),
     "100 KiB line": (b"HTTP/1.1 200 OK\r\nA: " + b"b" * (100 << 10) + _L, ProtocolError),
-    "200 KiB headers": (b"HTTP/1.1 200 OK" + b"".join(b"\r\nA%d: %s" % (n, b"b" * 1000) for n in range(200)) + _L, None),
+    "200 KiB headers": (
+        b"HTTP/1.1 200 OK" + b"".join(b"\r\nA%d: %s" % (n, b"b" * 1000) for n in range(200)) + _L,
+        None,
+    ),
     "400 KiB headers": (
         b"HTTP/1.1 200 OK" + b"".join(b"\r\nA%d: %s" % (n, b"b" * 1000) for n in range(400)) + _L,
         ProtocolError,

@@ -34,7 +34,9 @@ def parts(start: int, stop: int, total: int, body: bytes) -> Steps:
 
 def as_partial(steps: Steps) -> Steps:
     """Change the status of *steps*, 200, to 206."""
-    return tuple(Send(step.data.replace(b" 200 OK", b" 206 Partial Content", 1)) for step in steps if isinstance(step, Send))
+    return tuple(
+        Send(step.data.replace(b" 200 OK", b" 206 Partial Content", 1)) for step in steps if isinstance(step, Send)
+    )
 
 
 SIZE = len(BODY)
@@ -61,7 +63,7 @@ _ANSWERS: dict[str, tuple[list[Answer], list[bool]]] = {
 @pytest.mark.parametrize("case", _ANSWERS)
 @ensureDeferred
 async def test_row_33_resume(fetcher: Fetcher, scripted: Scripted, case: str, proven: bool) -> None:
-    """Row 33: each answer to a request for the rest is used, or refused and all of it asked for; the bytes are exact."""
+    """Row 33: each answer to a request for the rest is used, or all of the file is asked for; the bytes are exact."""
     answers, ranges = _ANSWERS[case]
     scripted.on(b"/file", [cut(ranged(BODY), AT), *answers])
     report = await fetcher.fetch(scripted.url("/file"), BODY, proven=proven)

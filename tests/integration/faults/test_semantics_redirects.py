@@ -167,7 +167,9 @@ async def test_b3_bodies_on_the_way(fetchers: Fetchers, scripted: Scripted) -> N
     """B3: the body of a redirect is read up to 64 KiB; a longer one loses its connection, and none is left open."""
     large = Forever(b"x" * 65_536)
     scripted.on(b"/small", [status(302, [(b"Location", b"/file")], b"x" * 1000)])
-    scripted.on(b"/large", [(Send(b"HTTP/1.1 302 Found\r\nLocation: /file\r\nContent-Length: 10000000000\r\n\r\n"), large)])
+    scripted.on(
+        b"/large", [(Send(b"HTTP/1.1 302 Found\r\nLocation: /file\r\nContent-Length: 10000000000\r\n\r\n"), large)]
+    )
     scripted.on(b"/file", [ok(BODY)])
     fetcher = fetchers(connections=1)
     for name in ("small", "large"):

@@ -103,8 +103,8 @@ async def test_row_8_early_end(
     def choose(request: Request) -> Steps:
         answer, first = ranged(bodies[request.path]), request.path not in seen
         seen.add(request.path)
-        body = bodies[request.path]
-        return cut(answer, rng.randrange(len(body)), Close())(request) if first else answer(request)
+        steps = answer(request)
+        return cut(steps, rng.randrange(len(bodies[request.path])), Close()) if first else steps
 
     scripted.default = choose
     wanted = []

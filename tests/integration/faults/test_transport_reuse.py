@@ -13,7 +13,7 @@ from tests.integration.faults.invariants import Fetcher, quick
 from tests.servers.answers import head
 from tests.servers.scripted import Close, HalfClose, Request, Reset, Scripted, Send, Stall, Steps, Wait, ok
 from twisted_pulp import Download, Retry
-from twisted_pulp.errors import ConnectionLost, ProtocolError
+from twisted_pulp.errors import ConnectionLost, DownloadError, ProtocolError
 
 BODY = random.Random(3).randbytes(2000)
 NEVER = quick(retry=Retry(retries=0))
@@ -96,7 +96,8 @@ async def test_row_17_half_closed_early(fetcher: Fetcher, scripted: Scripted) ->
     """Row 17: a peer that half-closes in the middle of the body is no reason to wait for a timeout."""
     scripted.on(b"/file", [(Send(head(200, [(b"Content-Length", b"3000")]) + BODY), HalfClose(), Stall())])
     report = await fetcher.fetch(scripted.url("/file"), BODY, remote=NEVER)
-    assert report.error is not None and report.error.retryable  # type: ignore[attr-defined]
+    assert isinstance(report.error, DownloadError)
+    assert report.error.retryable
     assert report.finished - report.started < 0.5
 
 

@@ -12,7 +12,7 @@ from tests.integration.faults.invariants import Fetcher, quick
 from tests.servers.answers import head
 from tests.servers.faulty import Faulty
 from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, ok
-from twisted_pulp import Limits, Retry, Timeouts
+from twisted_pulp import Retry, Timeouts
 from twisted_pulp.errors import HeadersTimeout, IdleTimeout, LowSpeed
 
 BODY = random.Random(2).randbytes(100_000)
@@ -38,7 +38,7 @@ async def test_row_11_drip(fetchers: Fetchers, scripted: Scripted, request: pyte
 
 @ensureDeferred
 async def test_row_12_no_headers(fetchers: Fetchers, scripted: Scripted) -> None:
-    """Row 12: a server that accepts and says nothing is given up when the headers are due, to 10 %; the slot is free."""
+    """Row 12: a server that says nothing is given up when the headers are due, to 10 %; the slot is free."""
     fetcher = fetchers(connections=1)
     scripted.on(b"/idle", [(Stall(),)])
     scripted.on(b"/file", [ok(BODY)])

@@ -40,7 +40,9 @@ async def coroutine(value: object) -> object:
 
 
 @pytest.mark.parametrize(
-    "hook", [lambda a, b: a + b, lambda a, b: succeed(a + b), lambda a, b: coroutine(a + b)], ids=["value", "Deferred", "coroutine"]
+    "hook",
+    [lambda a, b: a + b, lambda a, b: succeed(a + b), lambda a, b: coroutine(a + b)],
+    ids=["value", "Deferred", "coroutine"],
 )
 def test_returns(watch: Watch, hook: Callable[..., object]) -> None:
     """A hook may be a function, or one that returns a Deferred or a coroutine."""
@@ -57,7 +59,7 @@ def raising(error: Exception) -> Callable[[], object]:
 
 
 ERRORS = [
-    lambda error: raising(error),
+    raising,
     lambda error: lambda: fail(error),
     lambda error: lambda: coroutine(error),
 ]
@@ -73,7 +75,9 @@ def test_raises(watch: Watch, kind: Callable[[Exception], Callable[[], object]],
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=["raised", "Deferred", "coroutine"])
-@pytest.mark.parametrize("error", [HookError(detail="mine"), Cancelled(), CancelledError()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [HookError(detail="mine"), Cancelled(), CancelledError()], ids=lambda e: type(e).__name__
+)
 def test_passes(watch: Watch, kind: Callable[[Exception], Callable[[], object]], error: Exception) -> None:
     """A hook may say itself what is wrong, or that it was cancelled."""
     with pytest.raises(type(error)) as caught:
@@ -81,7 +85,12 @@ def test_passes(watch: Watch, kind: Callable[[Exception], Callable[[], object]],
     assert error is caught.value
 
 
-@pytest.mark.parametrize("late", [lambda d: d, lambda d: awaiting(d)], ids=["Deferred", "coroutine"])
+async def awaiting(d: Deferred[None]) -> None:
+    """Wait for *d*."""
+    await d
+
+
+@pytest.mark.parametrize("late", [lambda d: d, awaiting], ids=["Deferred", "coroutine"])
 def test_late(watch: Watch, clock: Clock, late: Callable[[Deferred[None]], object]) -> None:
     """A hook that is not done in time fails, and is told."""
     told: list[bool] = []
@@ -94,11 +103,6 @@ def test_late(watch: Watch, clock: Clock, late: Callable[[Deferred[None]], objec
         result_of(waiting)
     assert [True] == told
     assert [] == clock.getDelayedCalls()
-
-
-async def awaiting(d: Deferred[None]) -> None:
-    """Wait for *d*."""
-    await d
 
 
 def test_no_limit(watch: Watch, clock: Clock) -> None:
@@ -142,7 +146,9 @@ def look(watch: Watch, *validators: Validator) -> Deferred[None]:
 
 
 @pytest.mark.parametrize(
-    "verdict", [None, True, 0, "", succeed(None), succeed(True)], ids=["None", "True", "0", "text", "Deferred", "true Deferred"]
+    "verdict",
+    [None, True, 0, "", succeed(None), succeed(True)],
+    ids=["None", "True", "0", "text", "Deferred", "true Deferred"],
 )
 def test_good(watch: Watch, verdict: object) -> None:
     """A file is good unless a validator says that it is not."""

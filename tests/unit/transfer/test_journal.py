@@ -32,7 +32,13 @@ def test_round_trip(place: Place) -> None:
     journal = Journal.of(Version("http://h/f?token=s3cret#part", '"a"', 10), 5)
     journal.write(place)
     assert journal == Journal.read(place)
-    assert ("http://h/f", '"a"', 10, 5, 0) == (journal.url, journal.validator, journal.length, journal.done, journal.modified)
+    assert ("http://h/f", '"a"', 10, 5, 0) == (
+        journal.url,
+        journal.validator,
+        journal.length,
+        journal.done,
+        journal.modified,
+    )
     assert b"s3cret" not in raw(place).read_bytes()
     assert 0o600 == raw(place).stat().st_mode & 0o777
 

@@ -88,7 +88,7 @@ def test_put_makes_directories(tmp_path: Path) -> None:
 def test_put_fails(place: Place, tmp_path: Path) -> None:
     """What could not take its name leaves nothing."""
     Path(place.path).mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(IsADirectoryError):
         place.put(b"x")
     assert ["file"] == names(tmp_path)
 
@@ -231,9 +231,7 @@ def test_unlink(place: Place) -> None:
     assert not place.exists("file")
 
 
-@pytest.mark.parametrize(
-    ("number", "kind"), [(ENOSPC, StorageFull), (EDQUOT, StorageFull), (EACCES, WriterError)]
-)
+@pytest.mark.parametrize(("number", "kind"), [(ENOSPC, StorageFull), (EDQUOT, StorageFull), (EACCES, WriterError)])
 def test_writer_error(number: int, kind: type[WriterError]) -> None:
     """An error of the disk says which file, and whether space is what is missing."""
     error = writer_error(OSError(number, "words"), "/d/f")
@@ -263,7 +261,9 @@ def test_tree(tree: Tree, tmp_path: Path) -> None:
             tree.close()
             (tmp_path / "root/caf\u00e9").rmdir()
     tree.close()
-    files = sorted(str(path.relative_to(tmp_path / "root")) for path in (tmp_path / "root").rglob("*") if path.is_file())
+    files = sorted(
+        str(path.relative_to(tmp_path / "root")) for path in (tmp_path / "root").rglob("*") if path.is_file()
+    )
     assert ["a", "caf\u00e9", "d/b", "d/e/c", "d/e/c2"] == files
 
 

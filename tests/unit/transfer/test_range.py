@@ -77,7 +77,9 @@ def test_asked(version: Version, source: Source, proven: bool, expected: dict[st
 VERSION = Version(HERE.url, '"a"', 10)
 
 
-def judged(status: int, source: Source = HERE, size: int | None = None, version: Version = VERSION, **headers: str) -> str:
+def judged(
+    status: int, source: Source = HERE, size: int | None = None, version: Version = VERSION, **headers: str
+) -> str:
     """Return what an answer to a request for the bytes from 5 on is."""
     return rest_follows(status, fields(**headers), 5, version, source, size)
 
@@ -146,7 +148,10 @@ def test_tags_of_others() -> None:
     assert "rest" == judged(206, version=Version(HERE.url, None, 10), etag='"b"', content_range="bytes 5-9/10")
 
 
-@given(st.text(st.characters(codec="latin-1"), max_size=30) | st.from_regex(r"bytes [0-9]{1,3}-[0-9]{1,3}/([0-9]{1,3}|\*)", fullmatch=True))
+@given(
+    st.text(st.characters(codec="latin-1"), max_size=30)
+    | st.from_regex(r"bytes [0-9]{1,3}-[0-9]{1,3}/([0-9]{1,3}|\*)", fullmatch=True)
+)
 def test_any_content_range(value: str) -> None:
     """Whatever a server says, only bytes that begin at our end and run to the end of the file are added."""
     try:

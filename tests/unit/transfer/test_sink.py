@@ -15,6 +15,8 @@ from tests.leaks import LoggedErrors
 from twisted_pulp.errors import HookError, PulpError, SizeMismatch, TooLarge, WriterError
 from twisted_pulp.transfer._sink import Sink
 
+DONE = ConnectionDone()
+
 
 class Target(Consumer):
     """A target that may fail."""
@@ -47,7 +49,7 @@ def made(
     most: int | None = None,
     skip: int = 0,
     progress: Callable[[int], object] | None = None,
-    end: BaseException | None = ConnectionDone(),
+    end: BaseException | None = DONE,
 ) -> tuple[Sink, Target, Response]:
     """Return a sink that was given *pieces*, its target and its response."""
     target = target or Target()
@@ -87,7 +89,9 @@ def test_after_the_end() -> None:
     assert (b"", 3) == (target.data, sink.received)
 
 
-@pytest.mark.parametrize(("skip", "left"), [(0, b"abcdef"), (1, b"bcdef"), (2, b"cdef"), (3, b"def"), (6, b""), (9, b"")])
+@pytest.mark.parametrize(
+    ("skip", "left"), [(0, b"abcdef"), (1, b"bcdef"), (2, b"cdef"), (3, b"def"), (6, b""), (9, b"")]
+)
 def test_skip(skip: int, left: bytes) -> None:
     """Bytes that the target has already are left out, however the body comes in pieces."""
     sink, target, _ = made(None, b"ab", b"cd", b"ef", skip=skip)

@@ -86,7 +86,9 @@ def test_commit_fails(error: Any) -> None:
         result_of(target.commit(REPORT, False) or succeed(None))
 
 
-@pytest.mark.parametrize("error", [TooLarge("http://h/f", 1), fail(TooLarge("http://h/f", 1))], ids=["raised", "Deferred"])
+@pytest.mark.parametrize(
+    "error", [TooLarge("http://h/f", 1), fail(TooLarge("http://h/f", 1))], ids=["raised", "Deferred"]
+)
 def test_commit_refuses(error: Any) -> None:
     """A writer may say with an error of ours what is wrong."""
     target = WriterTarget(Writer(commit=error), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -728,7 +729,7 @@ def test_hooks(world: World) -> None:
     world.hooks = Hooks(
         headers=lambda download, head: told.append((head.status, head.length, head.offset, head.url)),
         progress=lambda download, size, total: told.append((size, total)),
-        done=lambda report: told.append(report),
+        done=told.append,
     )
     world.agent.answers = [Response(200, [b"01234", b"56789"], length=10)]
     report = world.run()
@@ -838,7 +839,15 @@ def test_validator(world: World, body: bytes) -> None:
 
     def look(report: DownloadReport) -> None:
         assert report.path is not None
-        seen.append((Path(report.path).read_bytes(), report.path != str(world.path), world.content, report.verified, report.status))
+        seen.append(
+            (
+                Path(report.path).read_bytes(),
+                report.path != str(world.path),
+                world.content,
+                report.verified,
+                report.status,
+            )
+        )
 
     world.hooks = Hooks(validators=[Validator(look)])
     world.agent.answers = [good(body)]
@@ -1104,7 +1113,7 @@ def test_backpressure(world: World) -> None:
     assert None is result_of(running).error
     assert LARGE == world.content
     told = [each for each in response.told if each != "stop"]
-    assert all(one != two for one, two in zip(told, told[1:], strict=False))
+    assert all(one != two for one, two in pairwise(told))
 
 
 @pytest.mark.parametrize("change", [{"url": "http://joe:hunter2@h/f?token=s3cret"}])
@@ -1114,4 +1123,3 @@ def test_no_secrets(world: World, change: dict[str, str]) -> None:
     report = world.run(change["url"])
     words = repr(report) + str(report.error) + repr(report.error) + repr(evolve(report))
     assert not [secret for secret in ("hunter2", "s3cret") if secret in words]
-

@@ -18,13 +18,12 @@ from twisted_pulp.errors import (
     NotFound,
     PulpError,
     ResumeRefused,
-    RetryLater,
     SizeMismatch,
     TLSError,
     Truncated,
 )
 from twisted_pulp.settings import Retry
-from twisted_pulp.transfer._tries import Tries, Try, backoff, retry_after
+from twisted_pulp.transfer._tries import Tries, Try, asked_to_wait, backoff, retry_after
 
 A, B, C = Source("http://a/f"), Source("http://b/f"), Source("http://c/f")
 LOST = ConnectionLost()
@@ -169,14 +168,11 @@ def test_paused_alone() -> None:
     assert Try(A, 20.0) == Story(A, paused=lambda _: 20.0).step
 
 
-def test_too_late() -> None:
-    """A Retry-After beyond what we wait for is said, with both numbers."""
-    tries = Story(A).tries
-    late = tries.too_late(refusal(429, retry_after="301"), NOW)
-    assert isinstance(late, RetryLater)
-    assert (301.0, 300.0, "http://h/f") == (late.seconds, late.limit, late.url)
-    for error in (refusal(429, retry_after="300"), refusal(429), refusal(404, retry_after="900"), LOST):
-        assert None is tries.too_late(error, NOW)
+def test_asked_to_wait() -> None:
+    """A Retry-After counts with those errors after which another try may help."""
+    assert 301.0 == asked_to_wait(refusal(429, retry_after="301"), NOW)
+    for error in (refusal(429), refusal(404, retry_after="900"), LOST):
+        assert 0.0 == asked_to_wait(error, NOW)
 
 
 def test_again() -> None:
@@ -200,7 +196,9 @@ def test_again_lives_on() -> None:
 def test_backoff(rounds: int, base: float, factor: float, cap: float) -> None:
     """A wait is from 0 to the cap, whatever the settings and however often."""
     drawn = []
-    wait = backoff(Retry(base=base, factor=factor, cap=cap), rounds, lambda low, high: drawn.append((low, high)) or high)
+    wait = backoff(
+        Retry(base=base, factor=factor, cap=cap), rounds, lambda low, high: drawn.append((low, high)) or high
+    )
     assert 0.0 == drawn[0][0]
     assert 0.0 <= wait <= cap
 
@@ -248,7 +246,9 @@ def test_any_retry_after(value: str) -> None:
     assert seconds is None or 0.0 <= seconds < float("inf")
 
 
-@given(st.integers(0, 6), st.integers(1, 4), st.lists(st.sampled_from(["lost", "404", "digest", "resume"]), max_size=40))
+@given(
+    st.integers(0, 6), st.integers(1, 4), st.lists(st.sampled_from(["lost", "404", "digest", "resume"]), max_size=40)
+)
 def test_ends(retries: int, count: int, fates: list[str]) -> None:
     """Every story has an end, and every source had its chance before it."""
     kinds: dict[str, PulpError] = {"lost": LOST, "404": NotFound("", 404), "digest": DigestMismatch(), "resume": LOST}
