@@ -88,6 +88,7 @@ def test_not_after_the_end() -> None:
         ),
         # bytes after the response
         (ok(b"hi") + b"X", b"GET"),
+        (ok(b"hi") + b"\r\n", b"GET"),
         (ok(b"hi") + ok(b"again"), b"GET"),
         (ok(b"hi", b"Connection: close") + b"X", b"GET"),
         (ok(b"") + b"HT", b"GET"),
