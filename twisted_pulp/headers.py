@@ -46,20 +46,27 @@ class Fields(Mapping[str, str]):
 
     They are decoded when first asked for; most are never.
 
-    :param pairs: names and values as they came.
+    :param given: names and values as they came, or the lines they came in.
     """
 
-    __slots__ = ("_made", "_pairs")
+    __slots__ = ("_given", "_made")
 
-    def __init__(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
-        self._pairs: Sequence[tuple[bytes, bytes]] = pairs
+    def __init__(self, given: Sequence[tuple[bytes, bytes]] | bytes) -> None:
+        self._given = given
         self._made: dict[str, str] | None = None
+
+    def pairs(self) -> Sequence[tuple[bytes, bytes]]:
+        """Return names and values as they came."""
+        if isinstance(self._given, bytes):
+            lines = (line.partition(b":") for line in self._given.splitlines())
+            self._given = [(name, value.strip(b" \t")) for name, _, value in lines]
+        return self._given
 
     def _all(self) -> dict[str, str]:
         made = self._made
         if made is None:
             made = {}
-            for raw, content in self._pairs:
+            for raw, content in self.pairs():
                 name, value = raw.decode("latin-1").lower(), content.decode("latin-1").strip(" \t")
                 made[name] = f"{made[name]}, {value}" if name in made else value
             self._made = made
@@ -76,7 +83,7 @@ class Fields(Mapping[str, str]):
 
     def every(self, name: bytes) -> list[bytes]:
         """Return each value of *name*, given in lower case, as it came."""
-        return [value.strip(b" \t") for given, value in self._pairs if given.lower() == name]
+        return [value.strip(b" \t") for given, value in self.pairs() if given.lower() == name]
 
     def __repr__(self) -> str:
         return f"Fields({list(self._all())!r})"

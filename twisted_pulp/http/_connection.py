@@ -31,10 +31,10 @@ from twisted.web._newclient import (
 from twisted.web.http import PotentialDataLoss, _DataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-from twisted_pulp.http._head import Head
+from twisted_pulp.http._head import HTTP11, Head
 from twisted_pulp.http._line import LARGE, Line
+from twisted_pulp.http._quick import at_a_glance
 from twisted_pulp.http._response import Response
-from twisted_pulp.http._silence import Silence
 
 __all__ = ["HTTPConnection"]
 
@@ -42,24 +42,15 @@ _done = Failure._withoutTraceback(ResponseDone("Response body fully received"))
 
 
 class HTTPConnection(Line):
-    """
-    Make requests one after another on one transport.
-
-    :ivar served: requests begun so far.
-    :ivar heard: bytes of body so far, in all.
-    :ivar timeouts: those of the request in progress, or None.
-    """
+    """Make requests one after another on one transport."""
 
     _log = Logger()
     _parser: Any = None
-    _request: Any = None
     _response: Response | None = None
     _waiting: Deferred[Any] | None = None
     _writing: Deferred[None] | None = None
     _keep = _spoke = _extra = _by_end = False
     _left = 0  # what is to come of a body of known length, once the parser is out of the way
-    served = heard = 0
-    timeouts: Any = None
 
     def __init__(
         self,
@@ -73,7 +64,6 @@ class HTTPConnection(Line):
         super().__init__(lost)
         self._quiescent = quiescent
         self._head = Head()
-        self._silence = Silence()
 
     def request(self, request: Any) -> Deferred[Response]:
         """
@@ -132,6 +122,11 @@ class HTTPConnection(Line):
             self._state = "UNASKED" if self._state == "QUIESCENT" else self._state
             self._abort_transport()
             return
+        if not self._spoke and self._state == "WAITING" and self._request.method == b"GET":
+            glance = at_a_glance(data)
+            if glance is not None:
+                self._answered(*glance)
+                return
         self._spoke = True
         head, error = self._head, None
         head.read = len(data)
@@ -144,6 +139,16 @@ class HTTPConnection(Line):
         if not head.body and not head.whole:  # head, trailers, chunk extensions
             error = error or head.too_much(len(data))
         self._advance(error)
+
+    def _answered(self, phrase: bytes, lines: bytes, body: bytes) -> None:
+        """Hand over a response that came whole; the parser has not seen it, and is where it was."""
+        self._spoke = self._keep = True
+        response = Response(self, self._request, HTTP11, 200, phrase, len(body), lines)
+        response.data_received(body)
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        self._finish(response)
+        waiting.callback(response)
 
     def _body_received(self, data: bytes) -> None:
         response, size = self._response, len(data)
@@ -287,14 +292,3 @@ class HTTPConnection(Line):
         """Read on, if *response* is still the one in progress."""
         if response is self._response and self.paused:
             self._resume_transport()
-
-    def look(self, now: float) -> None:
-        """End the request in progress if it has been silent for too long."""
-        if self._request is not None and self.timeouts is not None:
-            error = self._silence.look(self, self._response is not None, now, self.timeouts)
-            if error is not None:
-                self.give_up(Failure(error))
-
-    def shift(self, seconds: float) -> None:
-        """Forget *seconds* in which this process did not run."""
-        self._silence.shift(seconds)

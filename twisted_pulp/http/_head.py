@@ -8,13 +8,14 @@ from httptools import HttpResponseParser
 from twisted.web._newclient import ParseError
 from twisted.web.iweb import UNKNOWN_LENGTH
 
-__all__ = ["Head"]
+__all__ = ["HTTP11", "Head"]
 
 # curl's limits; a server that needs more does not exist.
 _BYTES, _LINES, _LINE, _INTERIM = 300 << 10, 5000, 100 << 10, 20
 # Bytes of trailers and chunk extensions between two bytes of body.
 _QUIET = 64 << 10
-_VERSIONS = {"1.1": (b"HTTP", 1, 1), "1.0": (b"HTTP", 1, 0)}
+HTTP11 = (b"HTTP", 1, 1)
+_VERSIONS = {"1.1": HTTP11, "1.0": (b"HTTP", 1, 0)}
 _LARGEST = (1 << 63) - 1
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 

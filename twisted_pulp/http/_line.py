@@ -11,6 +11,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_pulp.http._silence import Silence
+
 __all__ = ["LARGE", "Line"]
 
 #: Bytes of a large read, the best size there is (docs/performance.md), and of a body that is worth it.
@@ -20,8 +22,11 @@ LARGE = 256 << 10
 @implementer(IHandshakeListener)
 class Line(Protocol):
     """
-    A transport that can be paused, read in large pieces, and ended at once, over TLS too.
+    A transport that can be paused, read in large pieces, watched, and ended at once, over TLS too.
 
+    :ivar served: requests begun so far.
+    :ivar heard: bytes of body so far, in all.
+    :ivar timeouts: those of the request in progress, or None.
     :ivar paused: whether nothing is read for now.
     :ivar secured: fires when the TLS handshake is over.
     """
@@ -29,8 +34,12 @@ class Line(Protocol):
     transport: Any = None
     _raw: Any = None
     _state = "QUIESCENT"
+    _request: Any = None
+    _response: Any = None
     _reads_much = False
     paused = False
+    served = heard = 0
+    timeouts: Any = None
 
     def __init__(self, lost: Callable[[Any], object] | None) -> None:
         """
@@ -38,6 +47,7 @@ class Line(Protocol):
         """
         self._lost = lost
         self._aborts: list[Deferred[None]] = []
+        self._silence = Silence()
         self.secured: Deferred[None] = Deferred()
 
     @property
@@ -85,6 +95,21 @@ class Line(Protocol):
         self._aborts.append(d)
         self._abort_transport()
         return d
+
+    def look(self, now: float) -> None:
+        """End the request in progress if it has been silent for too long."""
+        if self._request is not None and self.timeouts is not None:
+            error = self._silence.look(self, self._response is not None, now, self.timeouts)
+            if error is not None:
+                self.give_up(Failure(error))
+
+    def shift(self, seconds: float) -> None:
+        """Forget *seconds* in which this process did not run."""
+        self._silence.shift(seconds)
+
+    def give_up(self, reason: Failure | None = None) -> None:
+        """End at once; *reason* is for who waits."""
+        self._abort_transport()
 
     def pause(self) -> None:
         """Read no more for now."""

@@ -11,9 +11,10 @@ import re
 
 __all__ = ["at_a_glance"]
 
-# Visible characters, spaces and tabs: no control character passes, so no line can hide in another (RFC 9112 section 2.2).
+# Visible characters, spaces and tabs: no control character passes, so no line can hide in another (RFC 9112 2.2).
 _head = re.compile(
-    rb"HTTP/1\.1 200 ([\t\x20-\x7e\x80-\xff]*)\r\n((?:[!#-'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n){1,100})\r\n"
+    rb"HTTP/1\.1 200 ([\t\x20-\x7e\x80-\xff]*)\r\n"
+    rb"((?:[!#-'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n){1,100})\r\n"
 ).match
 # Everything that has a say in where the body ends, or what becomes of the connection.
 _says = re.compile(

@@ -56,10 +56,10 @@ class Response:
         "_delivered",
         "_headers",
         "_held",
-        "_pairs",
         "_protocol",
         "_reason",
         "code",
+        "fields",
         "length",
         "phrase",
         "previousResponse",
@@ -76,11 +76,11 @@ class Response:
         code: int,
         phrase: bytes,
         length: Any,
-        pairs: Sequence[tuple[bytes, bytes]],
+        pairs: Sequence[tuple[bytes, bytes]] | bytes,
     ) -> None:
         self._connection: HTTPConnection | None = connection
         self.request, self.version, self.code = request, version, code
-        self.phrase, self.length, self._pairs = phrase, length, pairs
+        self.phrase, self.length, self.fields = phrase, length, Fields(pairs)
         self.previousResponse: IResponse | None = None
         self._headers: Headers | None = None
         self._protocol: Any = None
@@ -89,18 +89,13 @@ class Response:
         self._delivered = self._held = False
 
     @property
-    def fields(self) -> Fields:
-        """Every header that came, decoded when asked for."""
-        return Fields(self._pairs)
-
-    @property
     def headers(self) -> Headers:
         """The headers without those of the connection, as IResponse wants them."""
         headers = self._headers
         if headers is None:
             headers = self._headers = Headers()
             head = self.request.method == b"HEAD"
-            for name, value in self._pairs:
+            for name, value in self.fields.pairs():
                 lower = name.lower()
                 if lower not in _CONTROL or (head and lower == b"content-length"):
                     headers.addRawHeader(name, value.strip(b" \t"))
