@@ -22,8 +22,9 @@ _starting = Lock()
 
 def started() -> Any:
     """Return the reactor of this process, which crochet runs in a thread unless somebody runs it already."""
-    # crochet knows which reactor it will run; it has no public name for it.
-    reactor = crochet._importReactor()  # type: ignore[attr-defined]
+    from twisted.internet import reactor as installed  # not before somebody could install another
+
+    reactor: Any = installed
     with _starting:
         if reactor.running:
             # Either crochet runs it, or a Twisted program that calls us from a thread. Its clock stays as it is.
