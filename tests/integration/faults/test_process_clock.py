@@ -57,11 +57,16 @@ async def jump(start: Start, scripted: Scripted, directory: Path, by: str, monot
 @ensureDeferred
 async def test_row_70_jump(start: Start, scripted: Scripted, tmp_path: Path, by: str) -> None:
     """Row 70, T1: on the monotonic clock a jump of the wall clock stops no timer, fires none and fails no download."""
-    found = await jump(start, scripted, tmp_path, by, monotonic=True)
-    assert (True, None) == (found["done"], found["error"])
-    assert {"second"} == set(found["fired"])
-    assert 1.0 <= found["fired"]["second"] <= 1.05 + 0.05  # for a machine that is shared
-    assert found["ticks"] >= 30
+    # Others on the machine can delay any timer, but not in every run; what the clock does, it does in every run.
+    for run in range(3):
+        (tmp_path / str(run)).mkdir()
+        found = await jump(start, scripted, tmp_path / str(run), by, monotonic=True)
+        assert (True, None) == (found["done"], found["error"])
+        assert {"second"} == set(found["fired"])
+        assert found["fired"]["second"] >= 1.0
+        if found["fired"]["second"] <= 1.05 and found["ticks"] >= 30:
+            return
+    pytest.fail(f"late in three runs: {found}")
 
 
 @linux
