@@ -149,10 +149,8 @@ class Context:
 
 
 def _affordable(connections: int) -> int:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return connections
+    import resource
+
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files == resource.RLIM_INFINITY or type(connections) is not int:
         return connections

@@ -159,8 +159,7 @@ class FileTarget:
         return d.addErrback(self._failed)
 
     def _failed(self, why: Failure) -> None:
-        if self.error is None:
-            self.error = why.value
+        self.error = self.error or why.value
         if self._producer is not None:
             self._producer.stopProducing()
 

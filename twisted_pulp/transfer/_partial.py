@@ -132,6 +132,8 @@ class Partial:
         :param remembered: whether a journal stays beside it, by which it can be revalidated.
         """
         self._place.rename(self._place.partial)
+        if self._linked:  # to give a file the name that it has leaves the other name (rename(2))
+            self._place.unlink(self._place.partial)
         if remembered and not self._linked and self.version is not None and self.version.validator is not None:
             Journal.of(self.version, size, os.fstat(self._file).st_mtime_ns).write(self._place)
         elif self._kept:

@@ -175,8 +175,8 @@ class Transfer:
             if match is not None:
                 self._version = Version(match.url, self._version.validator, self._version.length)
         tries = Tries(sources, self._remote.retry, shared.reactor.seconds, shared.uniform)
-        step: Try | None = tries.first(shared.health.paused)
-        while step is not None:
+        step = tries.first(shared.health.paused)
+        while True:
             if step.delay > 0:
                 await deferLater(shared.reactor, step.delay)
             run = await self._tried(step)
@@ -276,7 +276,7 @@ class Transfer:
             raise WriterError(run.url, f"{place.path} went away meanwhile")
         self._is_present(*found)
 
-    async def _next(self, tries: Tries, source: Source, failed: tuple[AttemptRun, PulpError]) -> Try | None:
+    async def _next(self, tries: Tries, source: Source, failed: tuple[AttemptRun, PulpError]) -> Try:
         """Decide what follows a failed attempt; raise its error when nothing does."""
         run, error = failed
         shared, now = self._shared, self._shared.now()

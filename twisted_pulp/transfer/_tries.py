@@ -29,12 +29,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:12])
     try:
-        date = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    try:
-        return max(0.0, date.timestamp() - now)
-    except (OverflowError, OSError, ValueError):
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
         return None
 
 
@@ -113,15 +109,15 @@ class Tries:
             return Try(self._sources[0], paused(self._sources[0]))
         self._standings = [_Standing(source) for source in self._sources]
         self._round = list(self._standings)
-        return self._take(self._round, paused, 0.0)
+        return self._take(paused, 0.0)
 
     def _of(self, source: Source) -> _Standing:
         if not self._standings:
             self._standings = [_Standing(self._sources[0], tries=1)]
         return next(each for each in self._standings if each.source is source)
 
-    def _take(self, candidates: list[_Standing], paused: Callable[[Source], float], least: float) -> Try:
-        now = self._clock()
+    def _take(self, paused: Callable[[Source], float], least: float) -> Try:
+        now, candidates = self._clock(), self._round
 
         def wait(standing: _Standing) -> float:
             return max(least, standing.until - now, paused(standing.source))
@@ -129,8 +125,7 @@ class Tries:
         chosen = candidates[0]
         if len(candidates) > 1 and wait(chosen) > least:
             chosen = min(candidates, key=wait)
-        if chosen in self._round:
-            self._round.remove(chosen)
+        candidates.remove(chosen)
         chosen.tries += 1
         step = Try(chosen.source, wait(chosen), chosen.whole)
         chosen.whole = False
@@ -165,14 +160,14 @@ class Tries:
         alive = [each for each in self._standings if not each.final]
         left = sum(each.tries for each in alive) <= self._retry.retries
         if self._round and (left or not self._rounds):  # every source is tried once, however few the retries
-            return self._take(self._round, paused, 0.0)
+            return self._take(paused, 0.0)
         if not alive or not left:
             return None
         self._rounds += 1
         self._round = list(alive)
         mismatch = isinstance(error, (SizeMismatch, DigestMismatch)) and len(alive) == 1
         least = 0.0 if mismatch else backoff(self._retry, self._rounds, self._uniform)
-        return self._take(self._round, paused, least)
+        return self._take(paused, least)
 
     def _judge(self, standing: _Standing, error: PulpError, resumed: bool, now: float) -> bool:
         """Note what *error* means for its source; return whether to ask the same once more, for all of it."""
