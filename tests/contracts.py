@@ -13,8 +13,6 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
 from zope.interface.verify import verifyObject
 
 from tests.fakes import Producer, head
@@ -85,30 +83,6 @@ class WriterContract:
         self._given(writer, b"abc", length=3)
         writer.abort(Cancelled("http://h/f"))
         assert self.written(writer) != b"abc"
-
-
-class AgentContract:
-    """The laws of `IAgent` as this package needs them: nothing is raised, and a wait can be cancelled."""
-
-    @abstractmethod
-    def agent(self) -> IAgent:
-        """Return an agent."""
-
-    def url(self) -> bytes:
-        """Return a URL that it can be asked for, with an answer that has a body."""
-        raise NotImplementedError
-
-    def test_interface(self) -> None:
-        """An agent is an `IAgent`."""
-        assert verifyObject(IAgent, self.agent())
-
-    @ensureDeferred
-    async def test_answers(self) -> None:
-        """A request is answered by an `IResponse`, and its headers are left as they were."""
-        headers = Headers({b"X-Given": [b"1"]})
-        response = await self.agent().request(b"GET", self.url(), headers)
-        assert verifyObject(IResponse, response)
-        assert Headers({b"X-Given": [b"1"]}) == headers
 
 
 class DownloaderContract:
