@@ -66,7 +66,7 @@ class Context:
         self.resolver = Resolver(reactor)
         self.threads = WriterThreads(reactor)
         self.health = Health(reactor.seconds)
-        self.paths: set[str | None] = set()
+        self.paths: set[str] = set()
         self._onions: dict[int, _Onion] = {}
         self._downloaders: dict[Any, None] = {}
 

@@ -97,4 +97,4 @@ def test_repr() -> None:
     cap.opened()
     for _ in range(3):
         cap.semaphore.acquire()
-    assert "<Cap 2 busy, 0 idle, 1 open of 2, 1 waiting>" == repr(cap)
+    assert "<Cap 2 busy, 1 open of 2, 1 waiting>" == repr(cap)

@@ -867,7 +867,7 @@ def test_repr(world: World) -> None:
     """A pool says how full it is."""
     world.served(world.network.endpoint("a"))
     world.one(world.network.endpoint("b"))
-    assert "<ConnectionPool <Cap 1 busy, 1 idle, 2 open of 4, 0 waiting> to 2 hosts>" == repr(world.pool)
+    assert "<ConnectionPool <Cap 1 busy, 2 open of 4, 0 waiting>, 1 idle, to 2 hosts>" == repr(world.pool)
 
 
 def test_watch_of_its_own(clock: Clock) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
@@ -91,7 +91,8 @@ class Downloader:
     def _start(self, download: Download) -> Deferred[DownloadReport]:
         """Return a Deferred of a report, which may be of a failure; it never fails."""
         ended: Deferred[None] = Deferred()
-        d = Deferred.fromCoroutine(self._fetch(download))
+        fetched = self._fetch(download)
+        d = fetched if isinstance(fetched, Deferred) else Deferred.fromCoroutine(fetched)
         self._running[ended] = d
 
         def over(report: DownloadReport) -> DownloadReport:
@@ -101,45 +102,35 @@ class Downloader:
 
         return d.addCallback(over)
 
-    async def _fetch(self, download: Download) -> DownloadReport:
-        """Return a report, which may be of a failure."""
-        if self._closed:
-            return _failed(download, Cancelled(download.url, "the downloader is closed"))
+    def _fetch(self, download: Download) -> Deferred[DownloadReport] | Coroutine[Any, Any, DownloadReport]:
+        """Return what a report comes from, which may be of a failure."""
         try:
-            target, path = self._target(download)
+            if self._closed:
+                raise Cancelled(download.url, "the downloader is closed")
+            target = self._target(download)
         except PulpError as error:
-            return _failed(download, named(error, download.url))
-        transfer = Transfer(self._shared(), self.remote, download, target, self._hooks, self._force)
-        try:
-            if self.remote.timeouts.total is None:
-                return await transfer.run()
-            return await transfer.start()
-        finally:
-            self.context.paths.discard(path)
+            return succeed(_failed(download, named(error, download.url)))
+        shared = self.context if self._agent is None else _Replaced(self.context, self.remote, self._agent)
+        transfer = Transfer(shared, self.remote, download, target, self._hooks, self._force)
+        return transfer.run() if self.remote.timeouts.total is None else transfer.start()
 
-    def _shared(self) -> Any:
-        return self.context if self._agent is None else _Replaced(self.context, self.remote, self._agent)
-
-    def _target(self, download: Download) -> tuple[Any, str | None]:
+    def _target(self, download: Download) -> Any:
         algorithms = algorithms_of(download)
         if download.writer is not None:
-            return WriterTarget(download.writer, algorithms), None
+            return WriterTarget(download.writer, algorithms)
         threads = self.context.threads
         small = -1 if self._hooks.validators else SMALL
         if download.path is None:
             if self._private is None:
                 self._private = tempfile.mkdtemp(prefix="pulp-")
             self._made += 1
-            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, kept=False), None
-        place = self._place(download.path, download.url)
-        return FileTarget(place, threads, algorithms, small), place.path
+            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, kept=False)
+        return FileTarget(self._place(download.path, download.url), threads, algorithms, small)
 
     def _place(self, path: str, url: str) -> Place:
         place = Place.at(path) if self._tree is None else self._tree.place(path)
-        if place.path in self.context.paths:
-            place.release()
+        if not place.claim(self.context.paths):
             raise PathError(url, f"two downloads want {place.path}")
-        self.context.paths.add(place.path)
         return place
 
     def head(self, download: Download | str) -> Deferred[DownloadReport]:

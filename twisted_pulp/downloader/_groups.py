@@ -154,7 +154,6 @@ class _Shared:
         except OSError as error:
             mine.error = writer_error(error, place.path)
         finally:
-            self._context.paths.discard(place.path)
             place.release()
         return mine
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from typing import Any
+from collections import deque
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 
@@ -21,11 +20,10 @@ class Cap:
 
     :param limit: connections, at least 1.
     :ivar open: connections that are being made, busy, idle or being closed.
-    :ivar idle: connections without a request, oldest first.
     :ivar high: the most that were ever open.
     """
 
-    __slots__ = ("_room", "high", "idle", "limit", "open", "semaphore")
+    __slots__ = ("_room", "high", "limit", "open", "semaphore")
 
     def __init__(self, limit: int) -> None:
         if type(limit) is not int or limit < 1:
@@ -33,7 +31,6 @@ class Cap:
         self.limit = limit
         self.semaphore = DeferredSemaphore(limit)
         self.open = self.high = 0
-        self.idle: OrderedDict[Any, None] = OrderedDict()
         self._room: deque[Deferred[None]] = deque()
 
     @property
@@ -71,4 +68,4 @@ class Cap:
     def __repr__(self) -> str:
         busy = self.semaphore.limit - self.semaphore.tokens
         waiting = len(self.semaphore.waiting)
-        return f"<Cap {busy} busy, {len(self.idle)} idle, {self.open} open of {self.limit}, {waiting} waiting>"
+        return f"<Cap {busy} busy, {self.open} open of {self.limit}, {waiting} waiting>"

@@ -33,7 +33,9 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from twisted_pulp.http._head import HTTP11, Head
 from twisted_pulp.http._line import LARGE, Line
+from twisted_pulp.http._outbox import Outbox
 from twisted_pulp.http._quick import at_a_glance
+from twisted_pulp.http._request import Request
 from twisted_pulp.http._response import Response
 
 __all__ = ["HTTPConnection"]
@@ -56,12 +58,15 @@ class HTTPConnection(Line):
         self,
         quiescent: Callable[[HTTPConnection], object] = lambda connection: None,
         lost: Callable[[HTTPConnection], object] | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         """
         :param quiescent: called when the connection can take another request.
         :param lost: called once, when it is no more.
+        :param outbox: sends requests together; default None: each is sent for itself.
         """
         super().__init__(lost)
+        self._outbox = outbox
         self._quiescent = quiescent
         self._head = Head()
 
@@ -76,9 +81,12 @@ class HTTPConnection(Line):
         self._request = request
         self._spoke = self._extra = False
         self.served += 1
-        d: Deferred[Any] = Deferred(self._cancelled)
-        self._waiting = d
+        self._waiting = d = Deferred(self._cancelled)
         self._parser = self._head.begin(self._parser)
+        if self._outbox is not None and self._at_once and type(request) is Request:
+            self._state = "QUEUED"
+            self._outbox.post(self, request.wire())
+            return d
         self._state = "TRANSMITTING"
         try:
             writing = request.writeTo(self.transport)
@@ -117,10 +125,9 @@ class HTTPConnection(Line):
         if self._left:
             self._body_received(data)
             return
-        if self._request is None:
+        if self._request is None or self._state == "QUEUED":
             # Nobody asked: whatever it is, it must never be taken for the answer to the next request.
-            self._state = "UNASKED" if self._state == "QUIESCENT" else self._state
-            self._abort_transport()
+            self._unasked()
             return
         if not self._spoke and self._state == "WAITING" and self._request.method == b"GET":
             glance = at_a_glance(data)
@@ -140,6 +147,12 @@ class HTTPConnection(Line):
             error = error or head.too_much(len(data))
         self._advance(error)
 
+    def _unasked(self) -> None:
+        self._state = "UNASKED" if self._state == "QUIESCENT" else self._state
+        self._abort_transport()
+        if self._request is not None:
+            self._fail(Failure(ParseError("bytes that nobody asked for", b"")), RequestNotSent)
+
     def _answered(self, phrase: bytes, lines: bytes, body: bytes) -> None:
         """Hand over a response that came whole; the parser has not seen it, and is where it was."""
         self._spoke = self._keep = True
@@ -156,8 +169,7 @@ class HTTPConnection(Line):
         self._left -= size
         self.heard += size
         if self._left <= 0:
-            self._parser, over = None, -self._left
-            self._left = 0
+            self._parser, self._left, over = None, 0, -self._left
             if over:
                 data, self._extra = data[:-over], True
             if self._delivered(response, data):
@@ -263,8 +275,7 @@ class HTTPConnection(Line):
     def _fail(self, reason: Failure, kind: type[Exception] | None = None) -> None:
         request, response, waiting = self._request, self._response, self._waiting
         self._request = self._response = self._waiting = None
-        self._left = 0
-        self._state = "ENDED"
+        self._left, self._state = 0, "ENDED"
         if response is not None:
             response.ended(Failure(ResponseFailed([reason, Failure(_DataLoss())], response)))
         else:
@@ -287,8 +298,3 @@ class HTTPConnection(Line):
                 reason = Failure(ConnectionAborted())
             self._fail(reason, RequestTransmissionFailed if state == "TRANSMITTING" else None)
         super().connectionLost(reason)
-
-    def resume(self, response: Response) -> None:
-        """Read on, if *response* is still the one in progress."""
-        if response is self._response and self.paused:
-            self._resume_transport()

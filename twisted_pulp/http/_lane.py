@@ -9,6 +9,7 @@ from twisted.internet.protocol import Factory
 
 from twisted_pulp.http._caps import Cap
 from twisted_pulp.http._connection import HTTPConnection
+from twisted_pulp.http._outbox import Outbox
 
 __all__ = ["Lane", "Pooled", "PooledFactory"]
 
@@ -29,6 +30,18 @@ class Pooled(HTTPConnection):
     counted = False
     tokens = True
     since = 0.0
+
+    def counts_for(self, caps: tuple[Cap, ...]) -> bool:
+        """Let *caps* count it from now on, if they have room; return whether they have."""
+        gained = [cap for cap in caps if cap not in self.caps]
+        if any(cap.full for cap in gained):
+            return False
+        lost, self.caps = [cap for cap in self.caps if cap not in caps], caps
+        for cap in gained:
+            cap.opened()
+        for cap in lost:
+            cap.closed()
+        return True
 
 
 class Lane:
@@ -58,12 +71,6 @@ class Lane:
             caps = self._caps[remote] = (host, remote, overall)
         return caps
 
-    def forget(self, connection: Pooled) -> None:
-        """Count *connection* among the idle no more."""
-        self.idle.remove(connection)
-        for cap in connection.caps:
-            del cap.idle[connection]
-
 
 class PooledFactory(Factory):
     """
@@ -75,14 +82,19 @@ class PooledFactory(Factory):
     noisy = False
 
     def __init__(
-        self, lane: Lane, caps: tuple[Cap, ...], quiescent: Callable[[Pooled], None], lost: Callable[[Pooled], None]
+        self,
+        lane: Lane,
+        caps: tuple[Cap, ...],
+        quiescent: Callable[[Pooled], None],
+        lost: Callable[[Pooled], None],
+        outbox: Outbox,
     ) -> None:
-        self._lane, self._caps, self._quiescent, self._lost = lane, caps, quiescent, lost
+        self._lane, self._caps, self._quiescent, self._lost, self._outbox = lane, caps, quiescent, lost, outbox
         self.built: list[Pooled] = []
 
     def buildProtocol(self, addr: IAddress | None) -> Pooled:
         """Return a new connection."""
-        connection = Pooled(self._quiescent, self._lost)  # type: ignore[arg-type]  # they get what is made here
+        connection = Pooled(self._quiescent, self._lost, self._outbox)  # type: ignore[arg-type]  # they get what is made here
         connection.lane, connection.caps = self._lane, self._caps
         self.built.append(connection)
         return connection

@@ -8,6 +8,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Connection
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -36,7 +38,7 @@ class Line(Protocol):
     _state = "QUIESCENT"
     _request: Any = None
     _response: Any = None
-    _reads_much = False
+    _reads_much = _at_once = False
     paused = False
     served = heard = 0
     timeouts: Any = None
@@ -68,6 +70,9 @@ class Line(Protocol):
         while getattr(transport, "transport", None) is not None:
             transport = transport.transport
         self._raw = transport
+        # What comes from an outbox need not wait for the reactor's next turn too.
+        direct = transport is self.transport or isinstance(self.transport, TLSMemoryBIOProtocol)
+        self._at_once = direct and isinstance(transport, Connection)
 
     def handshakeCompleted(self) -> None:
         """Tell who waits for it."""
@@ -117,9 +122,32 @@ class Line(Protocol):
             self.paused = True
             self.transport.pauseProducing()
 
+    def resume(self, response: Any) -> None:
+        """Read on, if *response* is still the one in progress."""
+        if response is self._response and self.paused:
+            self._resume_transport()
+
     def _resume_transport(self) -> None:
         self.paused = False
         self.transport.resumeProducing()
+
+    def send(self, data: bytes) -> None:
+        """Let the socket take a request from the outbox now; what it does not take, or an error, goes the usual way."""
+        if self._state != "QUEUED":  # it was given up
+            return
+        self._state, raw = "WAITING", self._raw
+        if raw is not self.transport:
+            TLSMemoryBIOProtocol.write(self.transport, data)  # not gathered once more
+            if raw._tempDataBuffer and not raw.disconnecting:
+                raw.doWrite()
+            return
+        if not raw.dataBuffer and not raw._tempDataBuffer:
+            sent = raw.writeSomeData(data)
+            if sent == len(data):
+                return
+            if type(sent) is int:
+                data = data[sent:]
+        raw.write(data)
 
     def _read_much(self) -> None:
         self._reads_much = True

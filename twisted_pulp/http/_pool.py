@@ -12,21 +12,16 @@ from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.python.failure import Failure
-from twisted.web._newclient import RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived
 
 from twisted_pulp.errors import ConnectTimeout
 from twisted_pulp.http._caps import Cap
+from twisted_pulp.http._kept import Kept
 from twisted_pulp.http._lane import Lane, Pooled, PooledFactory
+from twisted_pulp.http._outbox import Outbox
 from twisted_pulp.http._watch import Watch
 
 __all__ = ["ConnectionPool"]
-
-# RFC 9110 section 9.2.2.
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
-_NOT_HEARD = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
 
 
 class ConnectionPool:
@@ -59,9 +54,11 @@ class ConnectionPool:
         self.overall = Cap(connections)
         self.maxPersistentPerHost = Cap(per_host).limit
         self._watch = Watch(reactor) if watch is None else watch
+        self._outbox = Outbox(reactor)
         self._lanes: dict[object, Lane] = {}
         self._hosts: dict[object, Cap] = {}
         self._open: dict[Pooled, None] = {}
+        self._idle: dict[Pooled, None] = {}  # without a request, oldest first
         self._waiting: dict[Deferred[Any], None] = {}
 
     def getConnection(self, key: object, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
@@ -77,6 +74,11 @@ class ConnectionPool:
         caps = lane.caps_with(getattr(endpoint, "cap", None))
         return self._wanted(self._get(lane, caps, endpoint))
 
+    def fresh(self, key: object, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
+        """As `getConnection`, but never one that has served before."""
+        lane = self._lane(key, endpoint)
+        return self._wanted(self._get(lane, lane.caps_with(getattr(endpoint, "cap", None)), endpoint, fresh=True))
+
     def _wanted(self, getting: Coroutine[Any, Any, Any]) -> Deferred[Any]:
         d = Deferred.fromCoroutine(getting)
         if not d.called:
@@ -88,7 +90,7 @@ class ConnectionPool:
         del self._waiting[d]
         return result
 
-    def take(self, key: object, endpoint: Any) -> _Kept | None:
+    def take(self, key: object, endpoint: Any) -> Kept | None:
         """Return an idle connection if one can be had at once."""
         lane = self._lanes.get(getattr(endpoint, "key", key))
         if lane is None or not lane.idle:
@@ -102,7 +104,7 @@ class ConnectionPool:
             return None
         for cap in caps:
             cap.semaphore.tokens -= 1  # as acquire() does when there is one, without its Deferred
-        return _Kept(self, connection, endpoint)
+        return Kept(self, connection, endpoint)
 
     def _lane(self, key: object, endpoint: Any) -> Lane:
         key = getattr(endpoint, "key", key)
@@ -119,22 +121,12 @@ class ConnectionPool:
         while lane.idle:
             connection = lane.idle[-1]
             if not connection.idle:  # it is being lost
-                lane.forget(connection)
+                self._forget(connection)
                 connection.tokens = False
                 continue
-            if connection.caps is not caps:
-                gained = [cap for cap in caps if cap not in connection.caps]
-                if any(cap.full for cap in gained):
-                    return None
-                lost = [cap for cap in connection.caps if cap not in caps]
-                lane.forget(connection)
-                connection.caps = caps
-                for cap in gained:
-                    cap.opened()
-                for cap in lost:
-                    cap.closed()
-            else:
-                lane.forget(connection)
+            if connection.caps is not caps and not connection.counts_for(caps):
+                return None
+            self._forget(connection)
             return connection
         return None
 
@@ -147,7 +139,7 @@ class ConnectionPool:
                 held.append(cap)
             kept = None if fresh else self._reused(lane, caps)
             if kept is not None:
-                return _Kept(self, kept, endpoint)
+                return Kept(self, kept, endpoint)
             return await self._connect(lane, caps, endpoint)
         except BaseException:
             for cap in reversed(held):
@@ -161,13 +153,14 @@ class ConnectionPool:
         while (full := next((cap for cap in caps if cap.full), None)) is not None:
             for cap in caps:
                 cap.nudge()  # the room I leave unused is for others
-            if full.idle:
-                self._evict(next(iter(full.idle)))
+            oldest = next((each for each in self._idle if full in each.caps), None)
+            if oldest is not None:
+                self._evict(oldest)
             if full.full:
                 await full.wait()
         for cap in caps:
             cap.opened()
-        factory = PooledFactory(lane, caps, self.quiescent, self.lost)
+        factory = PooledFactory(lane, caps, self.quiescent, self.lost, self._outbox)
         timeouts = getattr(endpoint, "timeouts", None)
         try:
             made = endpoint.connect(factory)
@@ -198,12 +191,14 @@ class ConnectionPool:
     def quiescent(self, connection: Pooled) -> None:
         """Take *connection* back."""
         connection.lane.idle.append(connection)
+        self._idle[connection] = None
         connection.since = self._reactor.seconds()
-        caps = connection.caps
-        for cap in caps:
-            cap.idle[connection] = None
-        for cap in caps:
-            cap.semaphore.release()
+        for cap in connection.caps:
+            semaphore = cap.semaphore
+            if semaphore.waiting:
+                semaphore.release()
+            else:
+                semaphore.tokens += 1  # as release() does
 
     def lost(self, connection: Pooled) -> None:
         """Count one less."""
@@ -213,9 +208,9 @@ class ConnectionPool:
         self._open.pop(connection, None)
         self._watch.discard(connection)
         caps = connection.caps
-        busy = connection not in self.overall.idle and connection.tokens
-        if connection in self.overall.idle:
-            connection.lane.forget(connection)
+        busy = connection not in self._idle and connection.tokens
+        if connection in self._idle:
+            self._forget(connection)
         for cap in caps:
             cap.closed()
         if busy:
@@ -225,8 +220,13 @@ class ConnectionPool:
             self._watch.discard(self)
         self._tidy(connection.lane)
 
+    def _forget(self, connection: Pooled) -> None:
+        """Count *connection* among the idle no more."""
+        connection.lane.idle.remove(connection)
+        del self._idle[connection]
+
     def _evict(self, connection: Pooled) -> None:
-        connection.lane.forget(connection)
+        self._forget(connection)
         connection.tokens = False
         connection.give_up()
 
@@ -238,9 +238,8 @@ class ConnectionPool:
 
     def look(self, now: float) -> None:
         """Close what has been idle for too long."""
-        idle = self.overall.idle
-        while idle:
-            oldest = next(iter(idle))
+        while self._idle:
+            oldest = next(iter(self._idle))
             if now - oldest.since < self.cachedConnectionTimeout:
                 return
             self._evict(oldest)
@@ -250,7 +249,7 @@ class ConnectionPool:
 
     def closeCachedConnections(self) -> Deferred[None]:
         """Close what is idle; the Deferred fires when it is gone."""
-        return self._close(list(self.overall.idle))
+        return self._close(list(self._idle))
 
     def close(self) -> Deferred[None]:
         """Close everything and cancel who waits, requests in progress too; the Deferred fires when all is gone."""
@@ -261,39 +260,11 @@ class ConnectionPool:
     def _close(self, connections: list[Pooled]) -> Deferred[None]:
         gone = []
         for connection in connections:
-            if connection in self.overall.idle:
-                connection.lane.forget(connection)
+            if connection in self._idle:
+                self._forget(connection)
                 connection.tokens = False
             gone.append(connection.abort())
         return DeferredList(gone).addCallback(lambda _: None)
 
     def __repr__(self) -> str:
-        return f"<ConnectionPool {self.overall!r} to {len(self._hosts)} hosts>"
-
-
-class _Kept:
-    """A connection that has served before: it may have died while it was idle."""
-
-    __slots__ = ("_connection", "_endpoint", "_pool")
-
-    def __init__(self, pool: ConnectionPool, connection: Pooled, endpoint: Any) -> None:
-        self._pool, self._connection, self._endpoint = pool, connection, endpoint
-        connection.timeouts = getattr(endpoint, "timeouts", None)
-
-    def request(self, request: Any) -> Deferred[Any]:
-        return self._connection.request(request).addErrback(self._again, request)
-
-    def _again(self, why: Failure, request: Any) -> Any:
-        error = why.value
-        if (
-            not self._pool.retryAutomatically
-            or request.method not in _IDEMPOTENT
-            or request.bodyProducer is not None
-            or not isinstance(error, _NOT_HEARD)
-            or not all(reason.check(ConnectionClosed) for reason in getattr(error, "reasons", ()))
-        ):
-            return why
-        lane = self._pool._lane(self._connection.lane.key, self._endpoint)
-        caps = lane.caps_with(getattr(self._endpoint, "cap", None))
-        fresh = self._pool._wanted(self._pool._get(lane, caps, self._endpoint, fresh=True))
-        return fresh.addCallback(lambda connection: connection.request(request))
+        return f"<ConnectionPool {self.overall!r}, {len(self._idle)} idle, to {len(self._hosts)} hosts>"

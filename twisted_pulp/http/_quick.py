@@ -13,12 +13,12 @@ __all__ = ["at_a_glance"]
 
 # Visible characters, spaces and tabs: no control character passes, so no line can hide in another (RFC 9112 2.2).
 _head = re.compile(
-    rb"HTTP/1\.1 200 ([\t\x20-\x7e\x80-\xff]*)\r\n"
-    rb"((?:[!#-'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n){1,100})\r\n"
+    rb"HTTP/1\.1 200 ([\t\x20-\x7e\x80-\xff]*+)\r"
+    rb"(\n(?:[!#-'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n){1,100}+)\r\n"
 ).match
-# Everything that has a say in where the body ends, or what becomes of the connection.
+# Everything that has a say in where the body ends, or what becomes of the connection; in lower case.
 _says = re.compile(
-    rb"(?im)^(content-length|transfer-encoding|connection|proxy-connection|keep-alive|upgrade|trailer):[ \t]*([^\r]*)\r"
+    rb"\n(content-length|transfer-encoding|connection|proxy-connection|keep-alive|upgrade|trailer):[ \t]*([^\r]*)"
 ).findall
 _HARMLESS = frozenset({(b"connection", b"keep-alive")})
 # With more it is not worth a glance.
@@ -34,14 +34,14 @@ def at_a_glance(data: bytes) -> tuple[bytes, bytes, bytes] | None:
     match = _head(data)
     if match is None:
         return None
+    phrase, lines = match.groups()
     length = None
-    for name, value in _says(match[2]):
-        lower = name.lower()
-        if lower == b"content-length" and length is None and value.isdigit() and len(value) < 7:
+    for name, value in _says(lines.lower()):
+        if name == b"content-length" and length is None and value.isdigit() and len(value) < 7:
             length = int(value)
-        elif lower != b"keep-alive" and (lower, value.strip(b" \t").lower()) not in _HARMLESS:
+        elif name != b"keep-alive" and (name, value.strip(b" \t")) not in _HARMLESS:
             return None
     end = match.end()
     if length is None or length > _LARGEST or len(data) - end != length:
         return None
-    return match[1], match[2], data[end:]
+    return phrase, lines[1:], data[end:]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.interfaces import ITransport
-from twisted.internet.tcp import Client
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IClientRequest
 from zope.interface import implementer
@@ -32,18 +29,6 @@ class FixedHeaders(Headers):
     def copy(self) -> Headers:
         """Return headers that may change."""
         return Headers(dict(self.getAllRawHeaders()))
-
-
-def _write(transport: Any, data: bytes) -> None:
-    # A socket with nothing to write takes a small request at once; to wait for the reactor's next turn costs more than
-    # to send it. What it does not take, or an error, goes the usual way.
-    if type(transport) is Client and not transport.dataBuffer and not transport._tempDataBuffer:
-        sent = transport.writeSomeData(data)
-        if sent == len(data):
-            return
-        if type(sent) is int:
-            data = data[sent:]
-    transport.write(data)
 
 
 @implementer(IClientRequest)
@@ -74,8 +59,8 @@ class Request:
             headers.addRawHeader(b"Host", self._host)
         return headers
 
-    def writeTo(self, transport: ITransport) -> None:
-        """Write everything at once."""
+    def wire(self) -> bytes:
+        """Return how it looks on the wire."""
         given = self._given
         if given is None:
             block, host = b"\r\n", True
@@ -84,7 +69,11 @@ class Request:
             host = type(given) is FixedHeaders or not given.hasHeader(b"Host")
         line = b"Host: " + self._host + b"\r\n" if host else b""
         close = b"" if self.persistent else b"Connection: close\r\n"
-        _write(transport, b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self.uri, line, close, block))
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self.uri, line, close, block)
+
+    def writeTo(self, transport: ITransport) -> None:
+        """Write everything at once."""
+        transport.write(self.wire())
 
     def stopWriting(self) -> None:
         """Nothing: it was written at once."""

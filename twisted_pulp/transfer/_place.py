@@ -42,11 +42,12 @@ class Place:
     :param folder: the directory held open, if nothing below a tree's root may be followed elsewhere.
     """
 
-    __slots__ = ("_directory", "_fd", "_folder", "name", "path")
+    __slots__ = ("_claimed", "_directory", "_fd", "_folder", "name", "path")
 
     def __init__(self, directory: str, name: str, folder: _Folder | None = None) -> None:
         self._directory, self.name, self._folder = directory, name, folder
         self._fd = None if folder is None else folder.fd
+        self._claimed: set[str] | None = None
         self.path = f"{directory}/{name}" if directory else name
 
     @classmethod
@@ -188,11 +189,28 @@ class Place:
         except FileNotFoundError:
             pass
 
+    def claim(self, claimed: set[str]) -> bool:
+        """
+        Keep the path from others until it is released.
+
+        :param claimed: the paths that are kept.
+        :returns: whether it was free; if not, this place is released.
+        """
+        if self.path in claimed:
+            self.release()
+            return False
+        claimed.add(self.path)
+        self._claimed = claimed
+        return True
+
     def release(self) -> None:
-        """Need the directory no more."""
+        """Need the path and its directory no more."""
         if self._folder is not None:
             self._folder.users -= 1
             self._folder = None
+        if self._claimed is not None:
+            self._claimed.discard(self.path)
+            self._claimed = None
 
 
 class _Folder:

@@ -50,7 +50,7 @@ async def settled(fetcher: Fetcher) -> None:
         if "0 hosts" in repr(pool):
             break
         await deferLater(fetcher.reactor, 0.002)
-    assert "<ConnectionPool <Cap 0 busy, 0 idle, 0 open of 100, 0 waiting> to 0 hosts>" == repr(pool)
+    assert "<ConnectionPool <Cap 0 busy, 0 open of 100, 0 waiting>, 0 idle, to 0 hosts>" == repr(pool)
 
 
 @async_yield_fixture
