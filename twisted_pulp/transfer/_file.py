@@ -2,7 +2,8 @@
 A file on disk as a consumer.
 
 A body that is small is kept until it is complete and proven, and then written at once. A larger one grows in a partial
-file: pieces are gathered into batches, which a writer thread hashes and writes while the next one is being received.
+file: pieces are gathered into batches, which a writer thread hashes and writes while the next one is being received. For
+one file alone the reactor's thread has time to hash, and the other only writes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_pulp.digests import digests_of
+from twisted_pulp.digests import Hashes, digests_of
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.interfaces import Head
 from twisted_pulp.transfer._journal import Journal
@@ -29,6 +30,8 @@ __all__ = ["SMALL", "FileTarget"]
 #: Bytes up to which a body is hashed and written in one go on the reactor's thread.
 SMALL = 256 << 10
 _BATCH = 512 << 10
+# Bytes of a piece on average; those of TLS are smaller, and keep the reactor's thread busy with decrypting.
+_LARGE_PIECES = 32 << 10
 
 
 @implementer(IConsumer)
@@ -55,6 +58,7 @@ class FileTarget:
         self._pieces: list[bytes] = []
         self._gathered = 0  # bytes in _pieces
         self._waiting = 0  # bytes on their way to the disk
+        self._hashes: Hashes | None = None  # of what this thread hashes
         self._partial: Partial | None = None  # once it is needed, and the lane to it
         self._call: Any = None
         self._producer: Any = None
@@ -83,7 +87,7 @@ class FileTarget:
         """Bytes of *version* come from *head*.offset on; 0 forgets what came before."""
         partial = self._partial
         if head.offset == 0:
-            self._pieces, self._gathered, self.size = [], 0, 0
+            self._pieces, self._gathered, self.size, self._hashes = [], 0, 0, None
             if partial is not None:
                 self._do(partial.empty)
         if partial is None and (self._small < 0 or (head.length is not None and head.length > self._small)):
@@ -104,7 +108,7 @@ class FileTarget:
 
     async def link(self, path: str, *, symbolic: bool) -> None:
         """Let a link to the file at *path* be the file; look at `error` afterwards."""
-        partial = self._partial or self._begun()
+        partial, self._hashes = self._partial or self._begun(), None
         self.size = await outlasting(self._do(partial.link, path, symbolic)) or 0
 
     # IConsumer
@@ -146,7 +150,14 @@ class FileTarget:
         pieces, size = self._pieces, self._gathered
         self._pieces, self._gathered = [], 0
         self._waiting += size
-        self._do(self._partial.write, pieces, self.size - size, size).addCallback(self._written, size)
+        offset = self.size - size
+        if not offset and self._threads.active == 1 and size >= _LARGE_PIECES * len(pieces):
+            self._hashes = Hashes(self._algorithms)
+        hashes = self._hashes
+        self._do(self._partial.write, pieces, offset, size, hashes is not None).addCallback(self._written, size)
+        if hashes is not None:
+            for piece in pieces:
+                hashes.update(piece)
 
     def _written(self, _: object, size: int) -> None:
         self._waiting -= size
@@ -178,7 +189,7 @@ class FileTarget:
     def values(self) -> dict[str, str]:
         """Return the digests of all that came."""
         if self._partial is not None:
-            return self._partial.hashes.values()
+            return (self._hashes or self._partial.hashes).values()
         return digests_of(b"".join(self._pieces), self._algorithms)
 
     @property

@@ -95,12 +95,13 @@ class Partial:
         self._noted = 0
         self.hashes = Hashes(self._algorithms)
 
-    def write(self, pieces: list[bytes], offset: int, size: int) -> None:
-        """Hash and write *pieces*, *size* bytes in all, at *offset*."""
+    def write(self, pieces: list[bytes], offset: int, size: int, hashed: bool = False) -> None:
+        """Write *pieces*, *size* bytes in all, at *offset*; hash them too, unless they are *hashed* elsewhere."""
         if len(pieces) > _FEW:
             pieces = [b"".join(pieces)]
-        for piece in pieces:
-            self.hashes.update(piece)
+        if not hashed:
+            for piece in pieces:
+                self.hashes.update(piece)
         written = os.pwritev(self._file, pieces, offset)
         while written < size:  # a short write: go on behind it
             written += os.pwrite(self._file, b"".join(pieces)[written:], offset + written)
