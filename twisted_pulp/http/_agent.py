@@ -16,8 +16,8 @@ from twisted_pulp.http._request import Request
 
 __all__ = ["HTTPAgent"]
 
-_printable = re.compile(rb"[\x21-\x7e]+").fullmatch
-_parts = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#@]+)((?:[/?][^#]*)?)(?:#.*)?").fullmatch
+# Visible characters only; between "//" and "/", none of ?#@ either.
+_parts = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*+)://([!\"$-.0->A-~]++)((?:[/?][!\"$-~]*+)?)(?:#[!-~]*+)?").fullmatch
 _scheme = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):").match
 _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?").fullmatch
 _PORTS = {b"http": 80, b"https": 443}
@@ -62,7 +62,7 @@ class HTTPAgent:
             made: Deferred[IResponse] = self._agent().request(method, uri, headers, bodyProducer)
             return made
         parts = _parts(uri)
-        if parts is None or not _printable(uri):
+        if parts is None:
             return _refused(uri)
         scheme, authority, target = parts.groups()
         known = self._known.get((scheme, authority))

@@ -81,8 +81,8 @@ class HTTPConnection(Line):
         self._request = request
         self._spoke = self._extra = False
         self.served += 1
-        self._waiting = d = Deferred(self._cancelled)
-        self._parser = self._head.begin(self._parser)
+        d: Deferred[Any] = Deferred(self._cancelled)
+        self._waiting = d
         if self._outbox is not None and self._at_once and type(request) is Request:
             self._state = "QUEUED"
             self._outbox.post(self, request.wire())
@@ -103,7 +103,7 @@ class HTTPConnection(Line):
         self._writing = None
         if self._state == "TRANSMITTING":
             self._state = "WAITING"
-            if self._head.complete:
+            if self._spoke and self._head.complete:
                 self._advance(None)
 
     def _unwritten(self, why: Failure) -> None:
@@ -129,12 +129,14 @@ class HTTPConnection(Line):
             # Nobody asked: whatever it is, it must never be taken for the answer to the next request.
             self._unasked()
             return
-        if not self._spoke and self._state == "WAITING" and self._request.method == b"GET":
-            glance = at_a_glance(data)
-            if glance is not None:
-                self._answered(*glance)
-                return
-        self._spoke = True
+        if not self._spoke:
+            if self._state == "WAITING" and self._request.method == b"GET":
+                glance = at_a_glance(data)
+                if glance is not None:
+                    self._answered(*glance)
+                    return
+            self._parser = self._head.begin(self._parser)
+            self._spoke = True
         head, error = self._head, None
         head.read = len(data)
         try:
@@ -159,9 +161,8 @@ class HTTPConnection(Line):
         response = Response(self, self._request, HTTP11, 200, phrase, len(body), lines)
         response.data_received(body)
         waiting, self._waiting = self._waiting, None
-        assert waiting is not None
         self._finish(response)
-        waiting.callback(response)
+        waiting.callback(response)  # type: ignore[union-attr]
 
     def _body_received(self, data: bytes) -> None:
         response, size = self._response, len(data)
@@ -204,14 +205,13 @@ class HTTPConnection(Line):
                 self.give_up(Failure())
                 return
             waiting, self._waiting = self._waiting, None
-            assert waiting is not None
             if head.whole:
                 response.data_received(head.take_body())
                 self._finish(response)
-                waiting.callback(response)
+                waiting.callback(response)  # type: ignore[union-attr]
                 return
             self._response = response
-            waiting.callback(response)
+            waiting.callback(response)  # type: ignore[union-attr]
             if self._response is not response:
                 return
         if head.body:

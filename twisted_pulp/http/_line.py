@@ -21,6 +21,9 @@ __all__ = ["LARGE", "Line"]
 LARGE = 256 << 10
 
 
+def _nothing() -> None: ...
+
+
 @implementer(IHandshakeListener)
 class Line(Protocol):
     """
@@ -137,9 +140,15 @@ class Line(Protocol):
             return
         self._state, raw = "WAITING", self._raw
         if raw is not self.transport:
-            TLSMemoryBIOProtocol.write(self.transport, data)  # not gathered once more
-            if raw._tempDataBuffer and not raw.disconnecting:
+            raw.startWriting = _nothing  # to ask the reactor and to take it back costs more than to write
+            try:
+                TLSMemoryBIOProtocol.write(self.transport, data)  # not gathered once more
+            finally:
+                del raw.startWriting
+            if not raw.disconnecting:
                 raw.doWrite()
+            if raw.dataBuffer or raw._tempDataBuffer:
+                raw.startWriting()
             return
         if not raw.dataBuffer and not raw._tempDataBuffer:
             sent = raw.writeSomeData(data)

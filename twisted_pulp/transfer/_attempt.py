@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from attrs import define, field
+from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web._newclient import PotentialDataLoss, ResponseDone  # type: ignore[attr-defined]
@@ -39,6 +39,7 @@ from twisted_pulp.transfer._threads import outlasting
 __all__ = ["AttemptRun", "named"]
 
 _WHOLE = frozenset({200, 203})
+_NO_FIELDS = Fields(())
 
 
 def named(error: PulpError, url: str) -> PulpError:
@@ -48,12 +49,12 @@ def named(error: PulpError, url: str) -> PulpError:
     return error
 
 
-@define(eq=False)
-class AttemptRun:
+class AttemptRun(Struct, eq=False):
     """
     A try of one source.
 
     :ivar version: that the target's bytes are of; brought up to date.
+    :ivar url: that is asked; after redirects the last.
     :ivar status: of the response, or None while there is none.
     :ivar received: bytes of its body so far.
     :ivar resumed: whether it adds to bytes of an earlier try.
@@ -70,18 +71,15 @@ class AttemptRun:
     _hooks: Hooks
     version: Version | None
     known: Journal | None
-    status: int | None = field(init=False, default=None)
-    url: str = field(init=False)
-    fields: Fields = field(init=False, default=Fields(()))
-    resumed: bool = field(init=False, default=False)
-    unchanged: bool = field(init=False, default=False)
-    by_end: bool = field(init=False, default=False)
-    _sink: Sink | None = field(init=False, default=None)
-    _head: Head = field(init=False)
-    _end: int | None = field(init=False, default=None)  # where the range ends that is being received
-
-    def __attrs_post_init__(self) -> None:
-        self.url = self._source.url
+    url: str
+    status: int | None = None
+    fields: Fields = _NO_FIELDS
+    resumed: bool = False
+    unchanged: bool = False
+    by_end: bool = False
+    _sink: Sink | None = None
+    _head: Head = None  # type: ignore[assignment]  # until there is a response
+    _end: int | None = None  # where the range ends that is being received
 
     @property
     def received(self) -> int:
@@ -126,9 +124,8 @@ class AttemptRun:
         except BaseException:
             refuse(response)
             raise
-        size = download.size
-        most, over = (self._remote.limits.max_size, self._too_large) if size is None else (size, self._too_long)
-        self._sink = sink = Sink(target, most, over, skip, self._progress())
+        most = self._remote.limits.max_size if download.size is None else download.size
+        self._sink = sink = Sink(target, most, skip, self._progress())
         if not (isinstance(target, FileTarget) and sink.took(response)):
             response.deliverBody(sink)
             if sink.reason is None:
@@ -255,12 +252,6 @@ class AttemptRun:
         hook, download, total = self._hooks.progress, self._download, self._head.length
         return None if hook is None else lambda size: hook(download, size, total)
 
-    def _too_long(self, size: int) -> PulpError:
-        return SizeMismatch(self.url, self._download.size or 0, size)
-
-    def _too_large(self, size: int) -> PulpError:
-        return TooLarge(self.url, self._remote.limits.max_size or 0)
-
     def _settle(self, sink: Sink) -> None:
         """Raise what went wrong, ours first."""
         for error in (self._target.error, sink.error):
@@ -268,6 +259,9 @@ class AttemptRun:
                 if isinstance(error, PulpError):
                     raise named(error, self.url)
                 raise WriterError(self.url, f"{type(error).__name__}: {error}") from error
+        if sink.excess is not None:
+            size, most = self._download.size, self._remote.limits.max_size or 0
+            raise TooLarge(self.url, most) if size is None else SizeMismatch(self.url, size, sink.excess)
         reason = sink.reason
         if reason is None or isinstance(reason.value, ResponseDone):
             if self._end is not None and self._target.size != self._end:

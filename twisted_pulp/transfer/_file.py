@@ -2,8 +2,8 @@
 A file on disk as a consumer.
 
 A body that is small is kept until it is complete and proven, and then written at once. A larger one grows in a partial
-file: pieces are gathered into batches, which a writer thread hashes and writes while the next one is being received. For
-one file alone the reactor's thread has time to hash, and the other only writes.
+file: pieces are gathered into batches, which a writer thread hashes and writes while the next one is being received.
+The reactor's thread has time to hash one file alone; the other then only writes.
 """
 
 from __future__ import annotations

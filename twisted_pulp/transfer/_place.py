@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import OrderedDict
-from collections.abc import Callable
 from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
 from hashlib import sha256
 from itertools import count
 from secrets import token_hex
-from typing import TypeVar
 
 from twisted_pulp.errors import PathError, StorageFull, WriterError
-from twisted_pulp.names import JOURNAL, PARTIAL, inside
+from twisted_pulp.names import JOURNAL, PARTIAL
 
-__all__ = ["Place", "Tree", "writer_error"]
+__all__ = ["FULL", "Folder", "Place", "writer_error"]
 
-T = TypeVar("T")
-_FULL = frozenset({ENOSPC, EDQUOT})
+FULL = frozenset({ENOSPC, EDQUOT})
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _numbers = count(1)
 _OURS = token_hex(6)  # no other process makes the same names
-_FOLDERS = 128
+# So many names are remembered of a directory that was empty.
+_NAMES = 50_000
 # Names may have 255 bytes; the marks before and behind need some of them.
 _LONGEST = 255 - max(len(PARTIAL), len(JOURNAL)) - 1
 
@@ -30,7 +27,34 @@ _LONGEST = 255 - max(len(PARTIAL), len(JOURNAL)) - 1
 def writer_error(error: OSError, path: str) -> WriterError:
     """Return our error for *error* about *path*."""
     words = f"{path}: {error.strerror or error}"
-    return StorageFull(detail=words) if error.errno in _FULL else WriterError(detail=words)
+    return StorageFull(detail=words) if error.errno in FULL else WriterError(detail=words)
+
+
+class Folder:
+    """
+    A directory that is held open.
+
+    :param fd: its descriptor.
+    :ivar users: places in it that are in use.
+    """
+
+    __slots__ = ("_names", "fd", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd, self.users = fd, 0
+        with os.scandir(fd) as entries:
+            # Where nothing was, only what this process has wanted there can be: a look at each name costs far more.
+            self._names: set[str] | None = set() if next(entries, None) is None else None
+
+    def wanted(self, name: str) -> bool:
+        """Note that *name* is wanted; return whether it is surely free."""
+        names = self._names
+        if names is None or name in names:
+            return False
+        names.add(name)
+        if len(names) == _NAMES:
+            self._names = None
+        return True
 
 
 class Place:
@@ -40,12 +64,13 @@ class Place:
     :param directory: its path.
     :param name: within it.
     :param folder: the directory held open, if nothing below a tree's root may be followed elsewhere.
+    :param free: whether the name was free a moment ago.
     """
 
-    __slots__ = ("_claimed", "_directory", "_fd", "_folder", "name", "path")
+    __slots__ = ("_claimed", "_directory", "_fd", "_folder", "_free", "name", "path")
 
-    def __init__(self, directory: str, name: str, folder: _Folder | None = None) -> None:
-        self._directory, self.name, self._folder = directory, name, folder
+    def __init__(self, directory: str, name: str, folder: Folder | None = None, free: bool = False) -> None:
+        self._directory, self.name, self._folder, self._free = directory, name, folder, free
         self._fd = None if folder is None else folder.fd
         self._claimed: set[str] | None = None
         self.path = f"{directory}/{name}" if directory else name
@@ -109,7 +134,7 @@ class Place:
         try:
             file = self.open(self.partial, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno in _FULL or error.errno in (EMFILE, ENFILE):
+            if error.errno in FULL or error.errno in (EMFILE, ENFILE):
                 raise
             raise PathError(detail=f"{self.beside(self.partial)}: {error.strerror}") from error
         facts = os.fstat(file)
@@ -130,6 +155,11 @@ class Place:
     def exists(self, name: str) -> bool:
         """Return whether there is anything called *name*."""
         return os.access(self._of(name), os.F_OK, dir_fd=self._fd, follow_symlinks=False)
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing has the file's name; what other processes have just made may be missed."""
+        return self._free or not self.exists(self.name)
 
     def put(self, data: bytes) -> None:
         """Make *data* the file, at once or not at all."""
@@ -211,80 +241,3 @@ class Place:
         if self._claimed is not None:
             self._claimed.discard(self.path)
             self._claimed = None
-
-
-class _Folder:
-    __slots__ = ("fd", "users")
-
-    def __init__(self, fd: int) -> None:
-        self.fd, self.users = fd, 0
-
-
-class Tree:
-    """
-    A directory that nothing leaves: its folders are held open, and no link below its root is followed.
-
-    :param directory: trusted; made if it is missing.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._folders: OrderedDict[tuple[str, ...], _Folder] = OrderedDict()
-
-    def place(self, name: str) -> Place:
-        """
-        Return the place of *name*, a relative path that is not trusted; give it back with `Place.release`.
-
-        :raises PathError: when it would leave the directory.
-        """
-        path = inside(self._directory, name)
-        parts: tuple[str, ...] = ()
-        directory, last = self._directory, name
-        if "/" in name or not name.isascii():
-            directory, last = os.path.split(path)
-            parts = tuple(directory[len(self._directory) :].strip("/").split("/")) if "/" in name else ()
-        try:
-            folder = self._folder(parts)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise writer_error(error, path) from error
-            raise PathError(detail=f"{path}: {error.strerror}") from error
-        folder.users += 1
-        return Place(directory, last, folder)
-
-    def _folder(self, parts: tuple[str, ...]) -> _Folder:
-        known = self._folders.get(parts)
-        if known is not None:
-            self._folders.move_to_end(parts)
-            return known
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        if not parts:
-            os.makedirs(self._directory, exist_ok=True)
-            fd = os.open(self._directory, flags)
-        else:
-            parent, name = self._folder(parts[:-1]), parts[-1]
-            fd = _made(
-                lambda: os.open(name, flags | os.O_NOFOLLOW, dir_fd=parent.fd), lambda: os.mkdir(name, dir_fd=parent.fd)
-            )
-        folder = self._folders[parts] = _Folder(fd)
-        for key, each in list(self._folders.items())[: len(self._folders) - _FOLDERS]:
-            if not each.users and key and each is not folder:
-                os.close(self._folders.pop(key).fd)
-        return folder
-
-    def close(self) -> None:
-        """Let go of every folder."""
-        folders, self._folders = self._folders, OrderedDict()
-        for folder in folders.values():
-            os.close(folder.fd)
-
-
-def _made(use: Callable[[], T], make: Callable[[], None]) -> T:
-    try:
-        return use()
-    except FileNotFoundError:
-        try:
-            make()
-        except FileExistsError:
-            pass
-        return use()

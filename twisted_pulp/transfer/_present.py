@@ -19,7 +19,7 @@ __all__ = ["file_digests", "present_digests", "remembered", "surely_new", "usabl
 def surely_new(place: Place, download: Download) -> bool:
     """Return whether neither the file nor a part of it can be there: the quick answer, for most files."""
     # Small ones never have a journal.
-    return download.size is not None and download.size <= SMALL and not place.exists(place.name)
+    return download.size is not None and download.size <= SMALL and place.free
 
 
 async def present_digests(

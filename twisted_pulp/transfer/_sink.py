@@ -21,12 +21,12 @@ class Sink(Protocol):
 
     :param target: an `IConsumer` with a `size`.
     :param most: bytes that the whole file may have, or None.
-    :param over: makes the error when it has more.
     :param skip: bytes at the start of the body that the target has already.
     :param progress: called with the bytes of the file so far, or None.
     :ivar received: bytes of this body.
     :ivar reason: why it ended, or None while it has not.
     :ivar error: what went wrong on our side, or None.
+    :ivar excess: bytes that the file would have at least, if that is more than it may have; else None.
     """
 
     _log = Logger()
@@ -35,15 +35,15 @@ class Sink(Protocol):
         self,
         target: Any,
         most: int | None,
-        over: Callable[[int], PulpError],
         skip: int,
         progress: Callable[[int], object] | None,
     ) -> None:
-        self._target, self._most, self._over, self._skip, self._progress = target, most, over, skip, progress
+        self._target, self._most, self._skip, self._progress = target, most, skip, progress
         self._ended: Deferred[None] | None = None
         self.received = 0
         self.reason: Failure | None = None
         self.error: PulpError | None = None
+        self.excess: int | None = None
 
     def took(self, response: Any) -> bool:
         """Take the body of *response* at once if all of it is here and needs no pausing; return whether it was."""
@@ -65,7 +65,7 @@ class Sink(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take *data*."""
-        if self.error is not None:
+        if self.error is not None or self.excess is not None:
             return
         self.received += len(data)
         if self._skip:
@@ -74,7 +74,8 @@ class Sink(Protocol):
                 return
         target = self._target
         if self._most is not None and target.size + len(data) > self._most:
-            self._end(self._over(target.size + len(data)))
+            self.excess = target.size + len(data)
+            self.stop()
             return
         try:
             target.write(data)

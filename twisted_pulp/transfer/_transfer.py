@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define, field
+from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -44,8 +44,7 @@ _OURS = (WriterError, HookError, PathError, Cancelled, TotalTimeout)
 _WRONG = (SizeMismatch, DigestMismatch, InvalidContent)
 
 
-@define(eq=False)
-class Transfer:
+class Transfer(Struct, eq=False):
     """
     Fetch one file: choose a source, ask it, check what came; go on with the next source, or the rest, when that failed.
 
@@ -63,10 +62,10 @@ class Transfer:
     _target: Any
     _hooks: Hooks
     _force: bool = False
-    _report: DownloadReport = field(init=False)
-    _version: Version | None = field(init=False, default=None)
-    _known: Journal | None = field(init=False, default=None)
-    _late: TotalTimeout | None = field(init=False, default=None)
+    _report: DownloadReport = None  # type: ignore[assignment]  # until it runs
+    _version: Version | None = None
+    _known: Journal | None = None
+    _late: TotalTimeout | None = None
 
     def start(self) -> Deferred[DownloadReport]:
         """
@@ -198,6 +197,7 @@ class Transfer:
             self._hooks,
             self._version,
             self._known,
+            source.url,
         )
         started = shared.now()
         error: PulpError | None = None

@@ -12,7 +12,7 @@ import pytest
 from twisted_pulp.errors import PathError, StorageFull, WriterError
 from twisted_pulp.names import JOURNAL, PARTIAL
 from twisted_pulp.transfer import Place, Tree, writer_error
-from twisted_pulp.transfer._place import _made
+from twisted_pulp.transfer._tree import _made
 
 
 @pytest.fixture
