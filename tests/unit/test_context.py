@@ -54,5 +54,5 @@ def test_repr() -> None:
     """A context shows its counts."""
     context = Context(MemoryReactorClock())
     context.downloader()
-    assert "0 busy, 0 idle, 0 open of 100, 0 waiting" in repr(context)
+    assert "0 busy, 0 open of 100, 0 waiting>, 0 idle" in repr(context)
     assert "1 downloaders" in repr(context)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from twisted.internet.error import ConnectionLost
-from twisted.internet.tcp import Client
 from twisted.internet.testing import StringTransport
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IClientRequest
@@ -51,27 +47,6 @@ def test_interface() -> None:
 def test_written(expected: bytes, headers: Headers | None, persistent: bool) -> None:
     """A request is its line, its Host, and the headers as given."""
     assert b"GET /path HTTP/1.1\r\n" + expected + b"\r\n" == written(request(headers, persistent))
-
-
-@pytest.mark.parametrize(
-    ("written_late", "buffered", "taken"),
-    [
-        (b"", b"", 1000),  # all of it
-        (b" HTTP/1.1\r\nHost: host.test\r\n\r\n", b"", 9),  # a part
-        (b"GET /path HTTP/1.1\r\nHost: host.test\r\n\r\n", b"", 0),  # nothing
-        (b"GET /path HTTP/1.1\r\nHost: host.test\r\n\r\n", b"", ConnectionLost()),
-        (b"GET /path HTTP/1.1\r\nHost: host.test\r\n\r\n", b"earlier", 1000),
-    ],
-)
-def test_written_at_once(written_late: bytes, buffered: bytes, taken: int | Exception) -> None:
-    """A socket that has nothing else to write gets the request at once; what it does not take goes the usual way."""
-    late: list[bytes] = []
-    socket: Any = Client.__new__(Client)
-    socket.dataBuffer, socket._tempDataBuffer = buffered, []
-    socket.writeSomeData = lambda data: min(taken, len(data)) if isinstance(taken, int) else taken
-    socket.write = late.append
-    request().writeTo(socket)
-    assert written_late == b"".join(late)
 
 
 def test_nothing_is_injected() -> None:

@@ -62,14 +62,12 @@ class Request:
     def wire(self) -> bytes:
         """Return how it looks on the wire."""
         given = self._given
-        if given is None:
-            block, host = b"\r\n", True
-        else:
-            block = given.block if type(given) is FixedHeaders else _block(given)
-            host = type(given) is FixedHeaders or not given.hasHeader(b"Host")
-        line = b"Host: " + self._host + b"\r\n" if host else b""
         close = b"" if self.persistent else b"Connection: close\r\n"
-        return b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self.uri, line, close, block)
+        if type(given) is FixedHeaders:
+            return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b" % (self.method, self.uri, self._host, close, given.block)
+        host = b"" if given is not None and given.hasHeader(b"Host") else b"Host: %b\r\n" % self._host
+        block = b"\r\n" if given is None else _block(given)
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (self.method, self.uri, host, close, block)
 
     def writeTo(self, transport: ITransport) -> None:
         """Write everything at once."""

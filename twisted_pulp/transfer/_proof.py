@@ -15,9 +15,10 @@ _SHA256 = frozenset({"sha256"})
 
 def algorithms_of(download: Download) -> frozenset[str]:
     """Return the digests to compute for *download*, sha256 always among them."""
-    if not download.compute and not download.digests.keys() - _SHA256:
+    digests = download.digests
+    if not download.compute and (not digests or (len(digests) == 1 and "sha256" in digests)):
         return _SHA256
-    return download.compute.union(download.digests, ("sha256",))
+    return download.compute.union(digests, _SHA256)
 
 
 def check_strength(download: Download, remote: Remote) -> None:
@@ -27,7 +28,7 @@ def check_strength(download: Download, remote: Remote) -> None:
     :raises SettingsError: when only weak digests are expected and *remote* does not allow that.
     """
     digests = download.digests
-    if digests and not remote.allow_weak_digests and WEAK.issuperset(digests):
+    if digests and "sha256" not in digests and not remote.allow_weak_digests and WEAK.issuperset(digests):
         raise SettingsError(
             "digests",
             ", ".join(digests),

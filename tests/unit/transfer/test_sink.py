@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from tests.fakes import Consumer, Response, result_of
 from tests.leaks import LoggedErrors
-from twisted_pulp.errors import HookError, PulpError, SizeMismatch, TooLarge, WriterError
+from twisted_pulp.errors import HookError, PulpError, TooLarge, WriterError
 from twisted_pulp.transfer._sink import Sink
 
 DONE = ConnectionDone()
@@ -53,7 +53,7 @@ def made(
 ) -> tuple[Sink, Target, Response]:
     """Return a sink that was given *pieces*, its target and its response."""
     target = target or Target()
-    sink = Sink(target, most, lambda size: SizeMismatch("", most or 0, size), skip, progress)
+    sink = Sink(target, most, skip, progress)
     response = Response(pieces=pieces, end=end)
     response.deliverBody(sink)
     return sink, target, response
@@ -76,10 +76,9 @@ def test_producer() -> None:
 def test_limit(most: int | None, passed: bool) -> None:
     """A body that has more bytes than it may is broken off before they are written."""
     sink, target, response = made(None, b"ab", b"c", most=most)
-    assert passed is (sink.error is None)
+    assert None is sink.error
     assert (b"abc" if passed else b"ab"[: most or 0], not passed) == (target.data, response.stopped)
-    if not passed:
-        assert isinstance(sink.error, SizeMismatch)
+    assert (None if passed else 3 if most else 2) == sink.excess
 
 
 def test_after_the_end() -> None:
@@ -169,7 +168,7 @@ def test_lost_late() -> None:
         def stopProducing(self) -> None:
             self.told.append("stop")
 
-    sink = Sink(Target(), None, lambda size: TooLarge(), 0, None)
+    sink = Sink(Target(), None, 0, None)
     response = Slow(end=None)
     response.deliverBody(sink)
     ended = sink.ended()
