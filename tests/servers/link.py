@@ -8,7 +8,7 @@ from collections import deque
 
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -236,6 +236,6 @@ class Link:
             self.reset()
 
     def _unreachable(self, failure: Failure) -> None:
-        if not isinstance(failure.value, CancelledError | ConnectError):
+        if not isinstance(failure.value, CancelledError | ConnectError | ConnectingCancelledError):
             _log.failure("The upstream could not be reached", failure)
         self.reset()

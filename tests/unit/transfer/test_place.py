@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from errno import EACCES, EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 
 from twisted_pulp.errors import PathError, StorageFull, WriterError
 from twisted_pulp.names import JOURNAL, PARTIAL
-from twisted_pulp.transfer import Place, Tree, writer_error
-from twisted_pulp.transfer._tree import _made
+from twisted_pulp.transfer import Place, _place, writer_error
+from twisted_pulp.transfer._place import Folder
 
 
 @pytest.fixture
@@ -239,118 +240,78 @@ def test_writer_error(number: int, kind: type[WriterError]) -> None:
     assert "/d/f: odd" == str(writer_error(OSError("odd"), "/d/f"))
 
 
-# Trees
+# What is known without a look
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    """A tree that is not there yet."""
-    return Tree(str(tmp_path / "root"))
+def fd(tmp_path: Path) -> Iterator[int]:
+    """An empty directory, open."""
+    fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield fd
+    os.close(fd)
 
 
-def test_tree(tree: Tree, tmp_path: Path) -> None:
-    """Files go below the root, and directories are made."""
-    for name in ("a", "d/b", "d/e/c", "d/e/c2", "caf\u0065\u0301/x", "caf\u00e9"):
-        place = tree.place(name)
-        place.put(name.encode())
-        assert place.path.startswith(str(tmp_path / "root/"))
-        place.release()
-        place.release()
-        if name == "caf\u0065\u0301/x":
-            (tmp_path / "root/caf\u00e9/x").unlink()
-            tree.close()
-            (tmp_path / "root/caf\u00e9").rmdir()
-    tree.close()
-    files = sorted(
-        str(path.relative_to(tmp_path / "root")) for path in (tmp_path / "root").rglob("*") if path.is_file()
-    )
-    assert ["a", "caf\u00e9", "d/b", "d/e/c", "d/e/c2"] == files
+def test_wanted(fd: int) -> None:
+    """In a directory that was empty each name is surely free once."""
+    folder = Folder(fd)
+    assert [True, True, False, False] == [folder.wanted(name) for name in ("a", "b", "a", "b")]
+    assert (fd, 0) == (folder.fd, folder.users)
 
 
-def test_tree_work(tree: Tree, tmp_path: Path) -> None:
-    """Everything a place does, it does in its open directory."""
-    place = tree.place("d/file")
-    file = place.open_partial()
-    os.write(file, b"x")
-    os.close(file)
-    place.rename(place.partial)
-    place.replace(place.journal, b"{}")
-    assert b"{}" == place.read(place.journal, 10)
-    place.unlink(place.journal)
-    other = tmp_path / "other"
-    other.write_bytes(b"y")
-    place.link_from(str(other), symbolic=False)
-    place.rename(place.partial)
-    assert b"y" == (tmp_path / "root/d/file").read_bytes()
-    with pytest.raises(FileNotFoundError):
-        place.open("missing", os.O_RDONLY)
-    place.release()
-    tree.close()
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_wanted_not_empty(fd: int, tmp_path: Path, kind: str) -> None:
+    """In a directory with anything in it nothing is sure."""
+    there = tmp_path / ".there"
+    if kind == "file":
+        there.write_bytes(b"")
+    elif kind == "directory":
+        there.mkdir()
+    else:
+        there.symlink_to("nowhere")
+    assert not Folder(fd).wanted("a")
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "d/../x", ""])
-def test_tree_left(tree: Tree, name: str) -> None:
-    """No name leads out of the tree."""
-    with pytest.raises(PathError):
-        tree.place(name)
+def test_wanted_many(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of very many names none is remembered, and then nothing is sure any more."""
+    monkeypatch.setattr(_place, "_NAMES", 3)
+    folder = Folder(fd)
+    assert [True, True, True, False, False] == [folder.wanted(name) for name in "abcde"]
 
 
-def test_tree_links(tree: Tree, tmp_path: Path) -> None:
-    """A link below the root is not followed, not even one that was put there meanwhile."""
-    tree.place("d/x").release()
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "root/link").symlink_to(tmp_path / "outside")
-    with pytest.raises(PathError):
-        tree.place("link/x")
-    place = tree.place("d/x")
-    (tmp_path / "root/d").rename(tmp_path / "root/moved")
-    (tmp_path / "root/d").symlink_to(tmp_path / "outside")
-    place.put(b"x")
-    assert [] == names(tmp_path / "outside")
-    place.release()
-    tree.close()
+def test_free(place: Place) -> None:
+    """A name is free until something has it, be it a link to nowhere."""
+    assert place.free
+    Path(place.path).symlink_to("nowhere")
+    assert not place.free
 
 
-def test_tree_file_in_the_way(tree: Tree, tmp_path: Path) -> None:
-    """Where a file is, no directory can be."""
-    tree.place("x").put(b"")
-    with pytest.raises(PathError, match="root/x"):
-        tree.place("x/y")
-    tree.close()
+def test_free_before(tmp_path: Path) -> None:
+    """A name that is known to be free is not looked at."""
+    place = Place(str(tmp_path), "file", free=True)
+    Path(place.path).write_bytes(b"")
+    assert place.free
 
 
-def test_tree_full(tmp_path: Path) -> None:
-    """A full disk is said to be full."""
-
-    class Full(Tree):
-        def _folder(self, parts: tuple[str, ...]) -> object:  # type: ignore[override]
-            raise OSError(ENOSPC, "no space")
-
-    with pytest.raises(StorageFull):
-        Full(str(tmp_path)).place("x")
-
-
-def test_tree_made_meanwhile(tree: Tree, tmp_path: Path) -> None:
-    """A directory that somebody else makes at the same time is as good as ours."""
-
-    def use() -> str:
-        return (tmp_path / "d").read_text()
-
-    def make() -> None:
-        (tmp_path / "d").write_text("theirs")
-        raise FileExistsError
-
-    assert "theirs" == _made(use, make)
+def test_claim(tmp_path: Path) -> None:
+    """A path is one place's until that is released."""
+    claimed: set[str] = set()
+    one, two, other = (Place(str(tmp_path), name) for name in ("f", "f", "g"))
+    assert [True, False, True] == [each.claim(claimed) for each in (one, two, other)]
+    two.release()  # it has nothing that it could give back
+    assert {one.path, other.path} == claimed
+    one.release()
+    assert {other.path} == claimed
+    assert two.claim(claimed)
+    one.release()
+    assert {two.path, other.path} == claimed
 
 
-def test_tree_holds_few(tree: Tree, tmp_path: Path) -> None:
-    """However many directories there are, few are held open, and those in use stay."""
-    used = tree.place("used/file")
-    before = len(os.listdir("/proc/self/fd"))
-    for number in range(400):
-        tree.place(f"d{number}/file").release()
-    assert len(os.listdir("/proc/self/fd")) - before < 150
-    used.put(b"x")
-    used.release()
-    tree.close()
-    assert b"x" == (tmp_path / "root/used/file").read_bytes()
+def test_claim_in_folder(fd: int, tmp_path: Path) -> None:
+    """A place that cannot have its path needs its directory no more."""
+    folder, claimed = Folder(fd), set[str]()
+    one, two = Place(str(tmp_path), "f", folder), Place(str(tmp_path), "f", folder)
+    folder.users = 2
+    assert [(True, 2), (False, 1)] == [(each.claim(claimed), folder.users) for each in (one, two)]
+    one.release()
+    two.release()
+    assert (0, set()) == (folder.users, claimed)

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
 from twisted.internet.error import ConnectionLost as Lost
-from twisted.web._newclient import PotentialDataLoss
+from twisted.python.failure import Failure
+from twisted.web._newclient import PotentialDataLoss, ResponseDone, ResponseFailed
+from twisted.web.http import _DataLoss
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH
 
 from tests.fakes import Agent, Consumer, Response, Shared, Threads, refusal, result_of
 from tests.leaks import LoggedErrors
@@ -30,16 +34,19 @@ from twisted_pulp.errors import (
     PathError,
     ProtocolError,
     PulpError,
+    ResumeRefused,
     RetryLater,
     SettingsError,
     SizeMismatch,
     TooLarge,
     TotalTimeout,
+    Truncated,
     Unproven,
     WriterError,
 )
 from twisted_pulp.settings import Limits, Remote, Retry, Timeouts
 from twisted_pulp.transfer import Again, FileTarget, Hooks, Journal, Memory, Place, Transfer, Validator, WriterTarget
+from twisted_pulp.transfer._partial import Partial
 
 URL, BODY = "http://h/f", b"0123456789"
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -250,6 +257,59 @@ def test_announced_size(world: World) -> None:
     assert ([SizeMismatch, None], True, 0) == (kinds(report), wrong.stopped, report.attempts[0].bytes)
 
 
+def test_too_short(world: World) -> None:
+    """A body without a length that has less than expected is found out at its end."""
+    world.agent.answers = [Response(200, [BODY[:9]]), good()]
+    report = world.run(size=10)
+    assert ([SizeMismatch, None], BODY) == (kinds(report), world.content)
+    assert "9" in str(report.attempts[0].error)
+
+
+class Whole(Response):
+    """A response of which all has come, as those of our own connections can be."""
+
+    whole = True
+
+    def take(self) -> tuple[bytes, Failure | None]:
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces), Failure(self._end)
+
+
+def whole(body: bytes = BODY, end: BaseException | None = None, length: int | None = None) -> Response:
+    """Return a response with *body*, all of which has come."""
+    return Whole(200, [body], length=length, end=end or ResponseDone(), url=URL.encode())
+
+
+@pytest.mark.parametrize("body", [b"", BODY, LARGE], ids=["empty", "small", "large"])
+def test_whole(world: World, body: bytes) -> None:
+    """A body that is all here is taken at once, without a protocol."""
+    response = whole(body, length=len(body))
+    world.agent.answers = [response]
+    report = world.run(digests={"sha256": hashlib.sha256(body).hexdigest()})
+    assert (None, body, False) == (report.error, world.content, response.taken)
+
+
+def test_whole_for_a_writer(world: World) -> None:
+    """A writer may pause: for it every body comes as a producer."""
+    memory, response = Memory(), whole()
+    world.agent.answers = [response]
+    assert (None, BODY) == (world.run(writer=memory).error, memory.content)
+    assert not response.taken  # because it has ended
+    assert [] != response._pieces
+
+
+def test_whole_fails(world: World) -> None:
+    """How a body that is all here ended counts as it does for others, and so do the limits."""
+    world.remote = Remote(limits=Limits(max_size=9))
+    world.agent.answers = [whole(BODY[:4], PotentialDataLoss()), whole(BODY[:4], Lost()), whole(BODY[:3]), whole()]
+    reports = [world.run() for _ in range(1)]
+    assert [Unproven] == [type(report.error) for report in reports]
+    report = world.run()
+    assert ([ConnectionLost, None], BODY[:3]) == (kinds(report), world.content)
+    world.path.unlink()
+    assert (TooLarge, None) == (type(world.run().error), world.content)
+
+
 @pytest.mark.parametrize("length", [10, None])
 def test_too_large(world: World, length: int | None) -> None:
     """A file of unknown size has a limit, whether it says how long it is or not."""
@@ -393,6 +453,17 @@ def test_cut_short(world: World) -> None:
     assert None is world.content
 
 
+@pytest.mark.parametrize("length", [10, None])
+def test_truncated(world: World, length: int | None) -> None:
+    """A body that ends early though in good order says how much of how much the file has, earlier bytes too."""
+    end = ResponseFailed([Failure(ConnectionDone()), Failure(_DataLoss())])  # type: ignore[no-untyped-call]
+    world.remote = Remote(retry=Retry(retries=0))
+    world.agent.answers = [Response(200, [BODY[:4]], length=length, end=end)]
+    error = world.run().error
+    assert isinstance(error, Truncated)
+    assert (URL, 4, length) == (error.url, error.received, error.expected)
+
+
 def test_unexpected(world: World, logged_errors: LoggedErrors) -> None:
     """A mistake of ours is logged, and ends this download only."""
 
@@ -454,6 +525,35 @@ def test_refused_range(world: World) -> None:
     world.agent.answers = [cut(4, ETAG), rest(5, ETAG), good()]
     report = world.run()
     assert (None, BODY, {}) == (report.error, world.content, world.agent.asked[2][1])
+
+
+def test_range_of_another_length(world: World) -> None:
+    """A range whose body announces another length than the range is refused, and followed by a request for all."""
+    odd = rest(4, ETAG)
+    odd.length = 5
+    world.agent.answers = [cut(4, ETAG), odd, good()]
+    report = world.run()
+    assert ([ConnectionLost, ResumeRefused, None], BODY) == (kinds(report), world.content)
+    assert (True, 0, {}) == (odd.stopped, report.attempts[1].bytes, world.agent.asked[2][1])
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_range_ends_elsewhere(world: World, count: int) -> None:
+    """A range whose body has another length than the range, which only its end shows, is not believed."""
+    odd = rest(4, ETAG)
+    odd.length, odd._pieces = UNKNOWN_LENGTH, [b"x" * count]
+    world.agent.answers = [cut(4, ETAG), odd, good()]
+    report = world.run()
+    assert ([ConnectionLost, ResumeRefused, None], BODY) == (kinds(report), world.content)
+    assert {} == world.agent.asked[2][1]
+
+
+def test_range_without_length(world: World) -> None:
+    """A range whose body announces no length is as good when it ends where the range does."""
+    rests = rest(4, ETAG)
+    rests.length = UNKNOWN_LENGTH
+    world.agent.answers = [cut(4, ETAG), rests]
+    assert (None, BODY) == (world.run().error, world.content)
 
 
 def test_416(world: World) -> None:
@@ -749,6 +849,41 @@ def test_headers_hook_waits(world: World) -> None:
     world.shared.watch.stop()
 
 
+def test_headers_hook_before_writer(world: World) -> None:
+    """The writer begins when the headers hook is done, and nothing of the body is taken before it has."""
+    hooked: Deferred[None] = Deferred()
+    ready: Deferred[None] = Deferred()
+    world.hooks = Hooks(headers=lambda download, head: hooked)
+    response, writer = good(), Odd(begin=ready)
+    world.agent.answers = [response]
+    running = world.start(writer=writer)
+    hooked.callback(None)
+    assert not response.taken
+    assert not running.called
+    ready.callback(None)
+    assert (None, BODY) == (result_of(running).error, writer.content)
+    world.shared.watch.stop()
+
+
+def test_headers_hook_and_writer_fails(world: World) -> None:
+    """Behind a headers hook too a writer that cannot begin fails the download."""
+    world.hooks = Hooks(headers=lambda download, head: None)
+    response = good()
+    world.agent.answers = [response]
+    report = world.run(writer=Odd(begin=fail(ValueError("mine"))))
+    assert (WriterError, True) == (type(report.error), response.stopped)
+    assert "mine" in str(report.error)
+
+
+def test_hook_only_looks(world: World) -> None:
+    """A hook that is told of a failure and returns nothing of ours changes nothing."""
+    seen: list[type] = []
+    world.hooks = Hooks(attempt_failed=lambda download, source, error: seen.append(type(error)))
+    world.agent.answers = [ConnectionLost(), refusal(404), good()]
+    report = world.run()
+    assert (NotFound, [ConnectionLost, NotFound], 2) == (type(report.error), seen, len(world.agent.asked))
+
+
 @pytest.mark.parametrize("name", ["headers", "attempt_failed", "progress"])
 def test_hook_raises(world: World, name: str, logged_errors: LoggedErrors) -> None:
     """A hook that raises fails its own download, and no other try is made."""
@@ -879,6 +1014,19 @@ def test_only_a_warning(world: World) -> None:
     assert (None, BODY) == (world.run().error, world.content)
 
 
+def test_validator_of_a_writer(world: World) -> None:
+    """What goes to a writer can be looked at too, though not at any path."""
+    seen: list[Any] = []
+    memory = Memory()
+    world.hooks = Hooks(validators=[Validator(lambda report: seen.append((report.path, memory.content)))])
+    world.agent.answers = [good(), good()]
+    report = world.run(writer=memory)
+    assert ([(None, None)], None, BODY) == (seen, report.error, memory.content)
+    world.hooks = Hooks(validators=[Validator(lambda report: False)])
+    memory = Memory()
+    assert (InvalidContent, None) == (type(world.run(writer=memory).error), memory.content)
+
+
 # Writers
 
 
@@ -992,6 +1140,32 @@ def test_disk_fails(world: World) -> None:
         assert "in the way" in str(report.error)
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_name_taken(world: World, validated: bool) -> None:
+    """A large file that cannot take its name is no success, and leaves nothing."""
+    world.path.mkdir()
+    if validated:
+        world.hooks = Hooks(validators=[Validator(lambda report: True)])
+    world.agent.answers = [good(LARGE), good(LARGE)]
+    report = world.run()
+    assert (WriterError, None, 1) == (type(report.error), report.path, len(world.agent.asked))
+    assert "Is a directory" in str(report.error)
+    assert [world.path] == list(world.path.parent.iterdir())
+
+
+def test_thread_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a writer's thread raises that is no error of the disk is the writer's error all the same."""
+
+    def broken(*_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(Partial, "write", broken)
+    world.agent.answers = [good(LARGE), good(LARGE)]
+    report = world.run()
+    assert (WriterError, "MemoryError: no more (http://h/f)") == (type(report.error), str(report.error))
+    assert (1, []) == (len(world.agent.asked), list(world.path.parent.iterdir()))
+
+
 def test_being_written(world: World) -> None:
     """A partial file that another process writes is left alone."""
     import fcntl
@@ -1006,6 +1180,80 @@ def test_being_written(world: World) -> None:
     assert isinstance(report.error, PathError)
     assert "another process" in str(report.error)
     place.unlink(place.partial)
+
+
+# Links
+
+
+@pytest.fixture
+def source(tmp_path: Path, world: World) -> Path:
+    """A file of this machine, with a name that a URL has to quote; the world's file is elsewhere."""
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    source = tmp_path / "from/a b%é"
+    source.write_bytes(BODY)
+    world.path = tmp_path / "to/file"
+    return source
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+def test_linked(world: World, source: Path, mode: Any) -> None:
+    """A file of this machine can be linked to once its agent says that it may be read; its body is not fetched."""
+    world.remote = Remote(file_mode=mode)
+    response = Response(200, [], [ETAG], length=10, end=None)
+    world.agent.answers = [response]
+    report = world.run(source.as_uri(), digests={"sha256": SHA256}, size=10)
+    assert ([b"HEAD"], [source.as_uri()], True) == (world.agent.methods, world.agent.urls, response.stopped)
+    assert (None, True, 200, 10, '"v1"', 0) == (
+        report.error,
+        report.verified,
+        report.status,
+        report.size,
+        report.headers["etag"],
+        report.attempts[0].bytes,
+    )
+    assert (mode == "symlink", True) == (world.path.is_symlink(), world.path.samefile(source))
+    assert ["file"] == [path.name for path in world.path.parent.iterdir()]
+
+
+def test_linked_elsewhere(world: World, source: Path) -> None:
+    """What is no file of this machine, or goes to a writer, is copied."""
+    world.remote = Remote(file_mode="symlink")
+    world.agent.answers = [good(), good()]
+    assert (None, False) == (world.run().error, world.path.is_symlink())
+    memory = Memory()
+    assert (None, BODY) == (world.run(source.as_uri(), writer=memory).error, memory.content)
+    assert [b"GET", b"GET"] == world.agent.methods
+
+
+def test_linked_not_allowed(world: World, source: Path) -> None:
+    """What its agent refuses is not linked to."""
+    world.remote = Remote(file_mode="symlink")
+    world.agent.answers = [refusal(404)]
+    assert NotFound is type(world.run(source.as_uri()).error)
+    assert [] == list(world.path.parent.iterdir())
+
+
+def test_linked_gone(world: World, source: Path) -> None:
+    """A link that cannot be made fails the download, with the path that it should have had."""
+    source.unlink()
+    world.remote = Remote(file_mode="hardlink")
+    world.agent.answers = [Response(200, length=10)]
+    report = world.run(source.as_uri())
+    assert isinstance(report.error, WriterError)
+    assert f"{world.path}: No such file" in str(report.error)
+    assert [] == list(world.path.parent.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
+def test_linked_wrong(world: World, source: Path, mode: Any) -> None:
+    """A file that is not the one expected is not linked to; the next source's bytes never go into it."""
+    source.write_bytes(b"wrong")
+    world.remote = Remote(file_mode=mode)
+    world.agent.answers = [Response(200, length=5), good(LARGE)]
+    report = world.run([source.as_uri(), URL], digests={"sha256": LARGE_SHA256})
+    assert ([DigestMismatch, None], LARGE, False) == (kinds(report), world.content, world.path.is_symlink())
+    assert (b"wrong", {}) == (source.read_bytes(), world.agent.asked[1][1])
 
 
 # Ends
@@ -1056,6 +1304,46 @@ def test_cancelled_while_writing(world: World) -> None:
     threads.work()
     assert (Cancelled, 0) == (type(seen[0].error), threads.active)
     assert [] == list(world.path.parent.iterdir())
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_cancelled_while_committing(world: World, works: bool) -> None:
+    """When a thread gives the file its name it is too late to cancel: what becomes of that is reported."""
+    world.shared.threads = threads = Threads(late=True)
+    if not works:
+        world.path.mkdir()
+    world.agent.answers = [good(LARGE)]
+    running = world.start(digests={"sha256": LARGE_SHA256})
+    while not any(call[2][0].__name__ == "take_name" for call in threads.waiting):  # type: ignore[attr-defined]
+        threads.work(1)
+    running.cancel()
+    assert not running.called
+    threads.work()
+    report = result_of(running)
+    assert (type(None) if works else WriterError) == type(report.error)
+    assert (str(world.path) if works else None) == report.path
+    assert 0 == threads.active
+    if works:
+        assert LARGE == world.content
+
+
+@pytest.mark.parametrize("good_end", [True, False])
+def test_cancelled_while_closing(world: World, good_end: bool) -> None:
+    """To cancel a download that only lets go of its file changes nothing about it."""
+    world.shared.threads = threads = Threads(late=True)
+    world.agent.answers = [good(LARGE) if good_end else refusal(404)]
+    if not good_end:
+        world.agent.answers = [cut(600_000, body=LARGE), refusal(404)]
+    running = world.start(["http://a/f", "http://b/f"])
+    while not any(call[1].__name__ == "close" for call in threads.waiting):
+        threads.work(1)
+    running.cancel()
+    assert not running.called
+    threads.work()
+    report = result_of(running)
+    assert (type(None) if good_end else NotFound) == type(report.error)
+    assert (LARGE if good_end else None, 0) == (world.content, threads.active)
+    assert (["file"] if good_end else []) == [path.name for path in world.path.parent.iterdir()]
 
 
 def test_cancelled_done_hook(world: World) -> None:
