@@ -124,7 +124,7 @@ class Downloader:
             if self._private is None:
                 self._private = tempfile.mkdtemp(prefix="pulp-")
             self._made += 1
-            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, kept=False)
+            return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, False)
         return FileTarget(self._place(download.path, download.url), threads, algorithms, small)
 
     def _place(self, path: str, url: str) -> Place:

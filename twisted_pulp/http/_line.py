@@ -117,7 +117,6 @@ class Line(Protocol):
 
     def give_up(self, reason: Failure | None = None) -> None:
         """End at once; *reason* is for who waits."""
-        self._abort_transport()
 
     def pause(self) -> None:
         """Read no more for now."""

@@ -2,8 +2,8 @@
 Requests that are sent together.
 
 While the reactor goes through the sockets that have something to say, most answers lead to the next request. Sent one
-by one, each would wake a server that has gone to sleep again since the last; sent together they wake it once, which is
-a seventh of the time that a small file takes (docs/performance.md).
+by one, each would wake a server that has gone to sleep again since the last; sent together they wake it once
+(docs/performance.md).
 """
 
 from __future__ import annotations

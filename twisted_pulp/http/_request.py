@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
 from twisted.internet.interfaces import ITransport
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IClientRequest
@@ -32,7 +33,7 @@ class FixedHeaders(Headers):
 
 
 @implementer(IClientRequest)
-class Request:
+class Request(Struct, eq=False):
     """
     What is asked.
 
@@ -42,14 +43,13 @@ class Request:
     :ivar persistent: whether the connection is to be kept.
     """
 
-    __slots__ = ("_given", "_host", "absoluteURI", "method", "persistent", "uri")
+    method: bytes
+    uri: bytes
+    _given: Headers | None
+    _host: bytes
+    absoluteURI: bytes
+    persistent: bool
     bodyProducer = None
-
-    def __init__(
-        self, method: bytes, uri: bytes, headers: Headers | None, host: bytes, absolute: bytes, persistent: bool
-    ) -> None:
-        self.method, self.uri, self._given, self._host = method, uri, headers, host
-        self.absoluteURI, self.persistent = absolute, persistent
 
     @property
     def headers(self) -> Headers:

@@ -256,9 +256,7 @@ class AttemptRun(Struct, eq=False):
         """Raise what went wrong, ours first."""
         for error in (self._target.error, sink.error):
             if error is not None:
-                if isinstance(error, PulpError):
-                    raise named(error, self.url)
-                raise WriterError(self.url, f"{type(error).__name__}: {error}") from error
+                raise named(error, self.url)
         if sink.excess is not None:
             size, most = self._download.size, self._remote.limits.max_size or 0
             raise TooLarge(self.url, most) if size is None else SizeMismatch(self.url, size, sink.excess)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
@@ -18,6 +19,7 @@ from zope.interface import implementer
 
 from twisted_pulp.digests import Hashes, digests_of
 from twisted_pulp.download import DownloadReport
+from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Head
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._partial import Partial
@@ -35,7 +37,7 @@ _LARGE_PIECES = 32 << 10
 
 
 @implementer(IConsumer)
-class FileTarget:
+class FileTarget(Struct, eq=False):
     """
     Bring a download's bytes to a file, with their digests.
 
@@ -50,21 +52,22 @@ class FileTarget:
 
     rewindable = True
 
-    def __init__(
-        self, place: Place, threads: WriterThreads, algorithms: Iterable[str], small: int = SMALL, kept: bool = True
-    ) -> None:
-        self.place, self._threads, self._algorithms = place, threads, algorithms
-        self._small, self._kept = small, kept
-        self._pieces: list[bytes] = []
-        self._gathered = 0  # bytes in _pieces
-        self._waiting = 0  # bytes on their way to the disk
-        self._hashes: Hashes | None = None  # of what this thread hashes
-        self._partial: Partial | None = None  # once it is needed, and the lane to it
-        self._call: Any = None
-        self._producer: Any = None
-        self._paused = False
-        self.error: BaseException | None = None
-        self.size = 0
+    place: Place
+    _threads: WriterThreads
+    _algorithms: Iterable[str]
+    _small: int = SMALL
+    _kept: bool = True
+    _pieces: list[bytes] = []
+    _gathered: int = 0  # bytes in _pieces
+    _waiting: int = 0  # bytes on their way to the disk
+    _version: Version | None = None
+    _hashes: Hashes | None = None  # of what this thread hashes
+    _partial: Partial | None = None  # once it is needed, and the lane to it
+    _call: Any = None
+    _producer: Any = None
+    _paused: bool = False
+    error: PulpError | None = None
+    size: int = 0
 
     # the beginning
     async def adopt(self, usable: Callable[[Journal], bool]) -> Version | None:
@@ -85,15 +88,15 @@ class FileTarget:
 
     def begin(self, head: Head, version: Version) -> None:
         """Bytes of *version* come from *head*.offset on; 0 forgets what came before."""
-        partial = self._partial
+        partial, self._version = self._partial, version
         if head.offset == 0:
             self._pieces, self._gathered, self.size, self._hashes = [], 0, 0, None
             if partial is not None:
                 self._do(partial.empty)
-        if partial is None and (self._small < 0 or (head.length is not None and head.length > self._small)):
-            partial = self._open()
         if partial is not None:
             partial.version = version
+        elif self._small < 0 or (head.length is not None and head.length > self._small):
+            self._open()
 
     def _open(self, *, fresh: bool = True) -> Partial:
         partial = self._begun()
@@ -102,6 +105,7 @@ class FileTarget:
 
     def _begun(self) -> Partial:
         self._partial = partial = Partial(self.place, self._algorithms, self._kept)
+        partial.version = self._version
         self._call = self._threads.lane()
         self._threads.active += 1
         return partial
@@ -115,8 +119,6 @@ class FileTarget:
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume *producer*, which pushes, as the disk keeps up."""
         self._producer, self._paused = producer, False
-        if self._waiting:
-            self._balance()
 
     def unregisterProducer(self) -> None:
         """Forget it."""
@@ -170,7 +172,7 @@ class FileTarget:
         return d.addErrback(self._failed)
 
     def _failed(self, why: Failure) -> None:
-        self.error = self.error or why.value
+        self.error = self.error or why.value  # type: ignore[assignment]  # Partial fails with nothing else
         if self._producer is not None:
             self._producer.stopProducing()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted_pulp.digests import Hashes, digests_of_file
-from twisted_pulp.errors import PathError, PulpError
+from twisted_pulp.errors import PathError, PulpError, WriterError
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._range import Version
@@ -52,6 +52,8 @@ class Partial:
             self.error = writer_error(error, self._place.path)
         except PulpError as error:
             self.error = error
+        except Exception as error:
+            self.error = WriterError(detail=f"{self._place.path}: {type(error).__name__}: {error}")
         raise self.error
 
     def open(self, fresh: bool) -> None:
@@ -116,7 +118,9 @@ class Partial:
 
     def link(self, path: str, symbolic: bool) -> int:
         """Be a link to the file at *path*, and read its digests; return its size."""
-        self._linked = True
+        file, self._file, self._linked = self._file, -1, True
+        if file >= 0:
+            os.close(file)
         self._place.unlink(self._place.partial)
         self._place.link_from(path, symbolic)
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from msgspec import Struct
+
 from twisted_pulp.download import Source
 from twisted_pulp.errors import HTTPStatusError, ResumeRefused
 from twisted_pulp.headers import Fields
@@ -17,7 +19,7 @@ _unsatisfied = re.compile(r"bytes +\*/(\d{1,19})", re.I).fullmatch
 _AT_REST = 60.0
 
 
-class Version:
+class Version(Struct, eq=False):
     """
     Which version of a file some bytes are of.
 
@@ -25,18 +27,15 @@ class Version:
     :ivar length: of the whole file, or None.
     """
 
-    __slots__ = ("_fields", "_validator", "length", "url")
-
-    def __init__(self, url: str, validator: str | None, length: int | None) -> None:
-        self.url, self._validator, self.length = url, validator, length
-        self._fields: Fields | None = None
+    url: str
+    _validator: str | None
+    length: int | None
+    _fields: Fields | None = None
 
     @classmethod
     def of(cls, source: Source, fields: Fields, length: int | None) -> Version:
         """Return the version that a response tells of."""
-        version = cls(source.url, None, length)
-        version._fields = fields  # most are never looked at
-        return version
+        return cls(source.url, None, length, fields)  # most are never looked at
 
     @property
     def validator(self) -> str | None:

@@ -37,7 +37,7 @@ class WriterTarget:
         self._writer = as_writer(writer)
         self._algorithms = algorithms
         self._hashes = Hashes(algorithms)
-        self.error: BaseException | None = None
+        self.error: PulpError | None = None
         self.size = 0
 
     @property

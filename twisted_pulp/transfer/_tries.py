@@ -79,7 +79,7 @@ class _Standing:
         self.until = 0.0  # a Retry-After's end
 
 
-class Tries:
+class Tries(Struct, eq=False):
     """
     The tries of one download over its sources.
 
@@ -89,19 +89,13 @@ class Tries:
     :param uniform: as `random.uniform`.
     """
 
-    __slots__ = ("_clock", "_retry", "_round", "_rounds", "_sources", "_standings", "_uniform")
-
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        retry: Retry,
-        clock: Callable[[], float],
-        uniform: Callable[[float, float], float],
-    ) -> None:
-        self._sources, self._retry, self._clock, self._uniform = sources, retry, clock, uniform
-        self._standings: list[_Standing] = []
-        self._round: list[_Standing] = []
-        self._rounds = 0
+    _sources: Sequence[Source]
+    _retry: Retry
+    _clock: Callable[[], float]
+    _uniform: Callable[[float, float], float]
+    _standings: list[_Standing] = []
+    _round: list[_Standing] = []
+    _rounds: int = 0
 
     def first(self, paused: Callable[[Source], float]) -> Try:
         """Return the first step; *paused* tells the seconds for which a source's host wants to be left alone."""

@@ -123,8 +123,8 @@ def test_last_note_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(WriterError):
-        patch.setattr(os, "pwritev", full)
+    monkeypatch.setattr(os, "pwritev", full)
+    with pytest.raises(WriterError):
         partial.unless_failed(partial.write, [b"efgh"], 4, 4)
     partial.close(8, keep=True, committed=False)
     assert 4 == noted(partial)
@@ -192,3 +192,16 @@ def test_empty_link(tmp_path: Path, source: Path, symbolic: bool) -> None:
     partial.close(4, keep=False, committed=True)
     file = tmp_path / "f"
     assert (b"theirs", b"ours", False) == (source.read_bytes(), file.read_bytes(), file.is_symlink())
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.parametrize("kept", [True, False])
+def test_journal_gone(tmp_path: Path, kept: bool) -> None:
+    """A finished file that needs no journal has none; beside one that was not for keeping none is looked for."""
+    partial = opened(tmp_path / "f", kept)
+    partial.write([b"x"], 0, 1)
+    journal = tmp_path / ".f.pulp-journal"
+    journal.write_bytes(b"{}")
+    partial.take_name(1, remembered=False)
+    partial.close(1, keep=False, committed=True)
+    assert (b"x", not kept) == ((tmp_path / "f").read_bytes(), journal.exists())
