@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import EAGAIN, ECONNRESET
 from typing import Any
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Client
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -100,6 +100,7 @@ class Socket(Client):
     A socket that takes some bytes at once.
 
     :ivar taken: so many, or the error it has.
+    :ivar socket: itself.
     :ivar sent: what it took.
     :ivar asked: how often the reactor was asked to look when it takes more.
     """
@@ -107,12 +108,12 @@ class Socket(Client):
     def __init__(self, taken: int | Exception = 1000) -> None:
         FileDescriptor.__init__(self, None)  # type: ignore[arg-type]
         self.taken, self.sent, self.asked = taken, b"", 0
-        self.connected, self.aborted = 1, False
+        self.connected, self.aborted, self.socket = 1, False, self
 
-    def writeSomeData(self, data: bytes) -> int | Exception:
+    def send(self, data: bytes) -> int:
         """Take some."""
         if isinstance(self.taken, Exception):
-            return self.taken
+            raise self.taken
         self.sent += data[: self.taken]
         return min(self.taken, len(data))
 
@@ -181,7 +182,7 @@ def test_request(clock: Clock, secure: bool) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True])
-@pytest.mark.parametrize("taken", [9, 0, ConnectionLost()])
+@pytest.mark.parametrize("taken", [9, 0, BlockingIOError(EAGAIN, "busy"), ConnectionResetError(ECONNRESET, "reset")])
 def test_busy_socket(clock: Clock, taken: int | Exception, secure: bool) -> None:
     """What a socket does not take, or does not take any more, waits for the reactor, which knows what to do."""
     line = Line(clock, Socket(taken), secure)

@@ -158,8 +158,7 @@ class HTTPConnection(Line):
     def _answered(self, phrase: bytes, lines: bytes, body: bytes) -> None:
         """Hand over a response that came whole; the parser has not seen it, and is where it was."""
         self._spoke = self._keep = True
-        response = Response(self, self._request, HTTP11, 200, phrase, len(body), lines)
-        response.data_received(body)
+        response = Response(self, self._request, HTTP11, 200, phrase, len(body), lines, body)
         waiting, self._waiting = self._waiting, None
         self._finish(response)
         waiting.callback(response)  # type: ignore[union-attr]

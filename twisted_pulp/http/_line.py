@@ -150,11 +150,13 @@ class Line(Protocol):
                 raw.startWriting()
             return
         if not raw.dataBuffer and not raw._tempDataBuffer:
-            sent = raw.writeSomeData(data)
+            try:
+                sent = raw.socket.send(data)
+            except OSError:  # the reactor will meet it too, and knows what it means
+                sent = 0
             if sent == len(data):
                 return
-            if type(sent) is int:
-                data = data[sent:]
+            data = data[sent:]
         raw.write(data)
 
     def _read_much(self) -> None:

@@ -77,6 +77,7 @@ class Response:
         phrase: bytes,
         length: Any,
         pairs: Sequence[tuple[bytes, bytes]] | bytes,
+        body: bytes = b"",
     ) -> None:
         self._connection: HTTPConnection | None = connection
         self.request, self.version, self.code = request, version, code
@@ -85,7 +86,7 @@ class Response:
         self._headers: Headers | None = None
         self._protocol: Any = None
         self._reason: Failure | None = None
-        self._buffer: bytes = b""
+        self._buffer = body
         self._delivered = self._held = False
 
     @property

@@ -60,6 +60,7 @@ class FileTarget(Struct, eq=False):
     _pieces: list[bytes] = []
     _gathered: int = 0  # bytes in _pieces
     _waiting: int = 0  # bytes on their way to the disk
+    _batch: int = _BATCH  # bytes for one call of the thread
     _version: Version | None = None
     _hashes: Hashes | None = None  # of what this thread hashes
     _partial: Partial | None = None  # once it is needed, and the lane to it
@@ -108,6 +109,7 @@ class FileTarget(Struct, eq=False):
         partial.version = self._version
         self._call = self._threads.lane()
         self._threads.active += 1
+        self._batch = min(_BATCH, self._threads.high_water // 2)
         return partial
 
     async def link(self, path: str, *, symbolic: bool) -> None:
@@ -126,19 +128,23 @@ class FileTarget(Struct, eq=False):
 
     def write(self, data: bytes) -> None:
         """Take *data*."""
+        size = len(data)
         self._pieces.append(data)
-        self._gathered += len(data)
-        self.size += len(data)
+        self._gathered += size
+        self.size += size
         if self._partial is None:
             if self._gathered <= self._small:
                 return
             self._open()
-        if self._gathered >= _BATCH or self._gathered * 2 > self._threads.high_water:
+        if self._gathered >= self._batch:
             self._flush()
-        self._balance()
+            self._balance()
 
     def _balance(self) -> None:
-        too_much = self._waiting + self._gathered > self._threads.high_water
+        """Pause while there is no room for another batch."""
+        high_water = self._threads.high_water
+        self._batch = batch = min(_BATCH, high_water // 2)
+        too_much = self._waiting + batch > high_water
         if too_much != self._paused and self._producer is not None:
             self._paused = too_much
             if too_much:
