@@ -71,7 +71,8 @@ async def test_interrupted(
     """A signal ends everything in under a second and says how to go on; then only the rest is asked for."""
     scripted.on(b"/a", [half, ranged(BODY)])
     command = start_command("get", scripted.url("/a"), *options)
-    await command.until(lambda: scripted.bytes_sent > HALF and list(tmp_path.glob(".a*")))
+    # What was sent may still be on its way; a quarter of the file is on the disk.
+    await command.until(lambda: any(each.stat().st_size >= HALF // 2 for each in tmp_path.glob(".a.pulp-part")))
     began = time.monotonic()
     command.send(number)
     assert (exit_status, True) == (await command.ended(), time.monotonic() - began < 1)
@@ -80,7 +81,7 @@ async def test_interrupted(
     done = await get(scripted.url("/a"), *options)
     assert (0, BODY) == (done.popen.returncode, (tmp_path / "a").read_bytes())
     start = int((scripted.requests[1].header(b"Range") or b"bytes=0-").removeprefix(b"bytes=").removesuffix(b"-"))
-    assert HALF // 2 < start <= HALF
+    assert HALF // 2 <= start <= HALF
 
 
 @pytest.mark.leaves_partials
