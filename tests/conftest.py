@@ -6,7 +6,7 @@ import functools
 import gc
 import random
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -34,6 +34,7 @@ from tests.servers.fixtures import (
     tls,
 )
 from tests.servers.reactor import IReactor
+from twisted_pulp.context import Context
 
 __all__ = [  # the fixtures of servers are there for all tests
     "corpus",
@@ -84,6 +85,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("campaign") is not None:
             item.add_marker(pytest.mark.skip("a campaign: runs with --campaign only"))
+
+
+@pytest_twisted.async_yield_fixture
+async def context(reactor: IReactor) -> AsyncIterator[Context]:
+    """A context, closed at the end."""
+    made = Context(reactor)
+    yield made
+    await made.close()
 
 
 @pytest.hookimpl(wrapper=True)

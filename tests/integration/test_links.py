@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pytest_twisted import async_yield_fixture, ensureDeferred
+from pytest_twisted import ensureDeferred
 
-from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 from twisted_pulp.download import Download, Source
 from twisted_pulp.errors import DigestMismatch, NotFound, WriterError
@@ -17,14 +15,6 @@ from twisted_pulp.settings import Remote, Retry
 
 BODY = b"body" * 100_000
 SHA256 = {"sha256": hashlib.sha256(BODY).hexdigest()}
-
-
-@async_yield_fixture
-async def context(reactor: IReactor) -> AsyncIterator[Context]:
-    """A context, closed at the end."""
-    made = Context(reactor)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_twisted import async_yield_fixture, ensureDeferred
+from pytest_twisted import ensureDeferred
 from twisted.internet.task import deferLater
 
 from tests.fakes import Consumer
@@ -29,14 +28,6 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 AT_REST = [(b"Date", b"Tue, 15 Nov 1994 13:00:00 GMT")]
 MODIFIED = b"Tue, 15 Nov 1994 12:00:00 GMT"
 PATIENT, ONCE = Remote(retry=Retry(base=0)), Remote(retry=Retry(retries=0))
-
-
-@async_yield_fixture
-async def context(reactor: IReactor) -> AsyncIterator[Context]:
-    """A context, closed at the end."""
-    made = Context(reactor)
-    yield made
-    await made.close()
 
 
 def ranges(server: Scripted) -> list[tuple[bytes | None, bytes | None]]:

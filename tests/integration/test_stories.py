@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_twisted import async_yield_fixture, ensureDeferred
+from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.task import deferLater
 from twisted.web.client import readBody
@@ -35,14 +35,6 @@ BODY = hashlib.shake_256(b"story").digest(100_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 PATIENT = Remote(retry=Retry(base=0))
 ONCE = Remote(retry=Retry(retries=0))
-
-
-@async_yield_fixture
-async def context(reactor: IReactor) -> AsyncIterator[Context]:
-    """A context, closed at the end."""
-    made = Context(reactor)
-    yield made
-    await made.close()
 
 
 # Importers

@@ -32,14 +32,6 @@ BODY = hashlib.shake_256(b"body").digest(2 << 20)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
-@async_yield_fixture
-async def context(reactor: IReactor) -> AsyncIterator[Context]:
-    """A context, closed at the end."""
-    made = Context(reactor)
-    yield made
-    await made.close()
-
-
 @pytest.mark.parametrize("size", [0, 1, 4096, 256 << 10, (256 << 10) + 1, 5 << 20])
 @ensureDeferred
 async def test_path(context: Context, nginx: Nginx, corpus: Corpus, tmp_path: Path, size: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_twisted import async_yield_fixture, ensureDeferred
+from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.web.iweb import IAgent
@@ -36,14 +36,6 @@ class World(Agent):
             url = uri.decode()
             self.answers = [refusal(404, url) if b"bad" in uri else Response(200, [BODY], length=10, url=uri)]
         return super().request(method, uri, headers, bodyProducer)
-
-
-@async_yield_fixture
-async def context(reactor: IReactor) -> AsyncIterator[Context]:
-    """A context, closed at the end."""
-    made = Context(reactor)
-    yield made
-    await made.close()
 
 
 @pytest.fixture
