@@ -20,7 +20,7 @@ _head = re.compile(
 _says = re.compile(
     rb"\n(content-length|transfer-encoding|connection|proxy-connection|keep-alive|upgrade|trailer):[ \t]*([^\r]*)"
 ).findall
-_HARMLESS = frozenset({(b"connection", b"keep-alive")})
+_HARMLESS = (b"connection", b"keep-alive")
 # With more it is not worth a glance.
 _LARGEST = 256 << 10
 
@@ -39,7 +39,7 @@ def at_a_glance(data: bytes) -> tuple[bytes, bytes, bytes] | None:
     for name, value in _says(lines.lower()):
         if name == b"content-length" and length is None and value.isdigit() and len(value) < 7:
             length = int(value)
-        elif name != b"keep-alive" and (name, value.strip(b" \t")) not in _HARMLESS:
+        elif name != b"keep-alive" and (name, value.strip(b" \t")) != _HARMLESS:
             return None
     end = match.end()
     if length is None or length > _LARGEST or len(data) - end != length:
