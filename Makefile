@@ -30,9 +30,9 @@ run: .venv/run
 
 test: lint types docs .venv/servers
 	rm -f .coverage .coverage.*
-	$(PYTEST) --cov --cov-report=term
+	$(PYTEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --cov --cov-report=term
 	@$(PY) -m coverage report --include='twisted_pulp/http/*,twisted_pulp/transfer/*' --fail-under=100 \
-		> .coverage.core || { cat .coverage.core; exit 1; }
+		> .core-coverage || { cat .core-coverage; exit 1; }
 
 lint: .venv/test
 	$(PY) -m ruff check

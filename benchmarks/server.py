@@ -39,6 +39,7 @@ http {{
         listen 127.0.0.1:{plain} backlog=4096;
         listen 127.0.0.1:{secure} ssl backlog=4096;
         root {root};
+        limit_rate {rate}m;
     }}
 }}
 """
@@ -60,19 +61,20 @@ class Server:
 
 
 @contextmanager
-def serving(program: str, work: Path, root: Path) -> Iterator[Server]:
+def serving(program: str, work: Path, root: Path, rate: int = 0) -> Iterator[Server]:
     """
     Serve *root* for as long as the block runs.
 
     :param program: path of nginx.
     :param work: existing directory for its configuration, logs and certificate.
+    :param rate: MiB a second that each connection gets; 0 is no limit.
     :raises RuntimeError: with its error log, when it does not start.
     """
     plain, secure = _free_ports()
     _write_certificate(work)
     user = "user root;" if os.getuid() == 0 else ""  # nobody may not read a private temporary directory
     config = work / "nginx.conf"
-    config.write_text(_CONFIG.format(user=user, work=work, root=root, plain=plain, secure=secure))
+    config.write_text(_CONFIG.format(user=user, work=work, root=root, plain=plain, secure=secure, rate=rate))
     log = work / "error.log"
     process = subprocess.Popen([program, "-c", config, "-e", log], stderr=subprocess.DEVNULL)
     try:

@@ -22,6 +22,7 @@ from tests.leaks import Holdings, LoggedErrors, partials, settled
 from tests.servers.fixtures import (
     corpus,
     faulty,
+    ftp,
     nameserver,
     network,
     nginx,
@@ -29,7 +30,11 @@ from tests.servers.fixtures import (
     scripted,
     scripted_tls,
     start_faulty,
+    start_ftp,
+    start_ftp_server,
     start_nginx,
+    start_openssl,
+    start_proxy,
     start_scripted,
     tls,
 )
@@ -39,6 +44,7 @@ from twisted_pulp.context import Context
 __all__ = [  # the fixtures of servers are there for all tests
     "corpus",
     "faulty",
+    "ftp",
     "nameserver",
     "network",
     "nginx",
@@ -46,7 +52,11 @@ __all__ = [  # the fixtures of servers are there for all tests
     "scripted",
     "scripted_tls",
     "start_faulty",
+    "start_ftp",
+    "start_ftp_server",
     "start_nginx",
+    "start_openssl",
+    "start_proxy",
     "start_scripted",
     "tls",
 ]
@@ -63,10 +73,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    seed = config.getoption("--seed")
-    config.stash[_SEED] = random.SystemRandom().randrange(2**32) if seed is None else seed
+    if config.getoption("--seed") is None:  # worker processes get the options, and so the seed
+        config.option.seed = random.SystemRandom().randrange(2**32)
+    config.stash[_SEED] = config.option.seed
     config.addinivalue_line("markers", "limit(seconds): let an async test take this long instead of 60 s")
     config.addinivalue_line("markers", "leaves_partials: let a test leave partial files and journals in tmp_path")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    # Certificates and compressed bytes are new in each process, and those that share the tests must call them alike.
+    if isinstance(val, bytes):
+        return None if val.isascii() and b"\0" not in val else argname
+    return argname if isinstance(val, str) and "-----BEGIN" in val else None
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -22,7 +22,7 @@ from twisted_pulp.headers import Fields
 from twisted_pulp.http import Watch
 from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer import Health
+from twisted_pulp.transfer import Health, Mirrors
 
 DONE, CUT_OR_WHOLE = ResponseDone(), PotentialDataLoss()
 HeaderPairs = Sequence[tuple[bytes, bytes]]
@@ -232,9 +232,11 @@ class Shared:
     rng: random.Random = field(factory=lambda: random.Random(0))
     watch: Watch = field(init=False)
     health: Health = field(init=False)
+    mirrors: Mirrors = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.watch, self.health = Watch(self.reactor), Health(self.reactor.seconds)
+        self.mirrors = Mirrors(self.agent, self.watch, self.reactor.seconds)
 
     def agent(self, remote: Remote) -> Agent:
         return self.agents.get(id(remote), self.ours)

@@ -25,14 +25,21 @@ _PUBLIC = {
     "IWriter": "interfaces",
     "Limits": "settings",
     "Memory": "transfer",
+    "Metalink": "metalink",
+    "Network": "settings",
+    "Pieces": "download",
+    "Proxy": "settings",
     "Remote": "settings",
     "ResponseWriter": "transfer",
     "Retry": "settings",
+    "Settings": "settings",
     "Source": "download",
     "TLS": "settings",
+    "Tee": "transfer",
     "Timeouts": "settings",
     "Totals": "download",
     "Validator": "transfer",
+    "read_metalink": "metalink",
     "read_settings": "settings",
     "use_monotonic_clock": "clock",
     "write_settings": "settings",
@@ -47,15 +54,21 @@ if TYPE_CHECKING:
     from twisted_pulp.download import Download as Download
     from twisted_pulp.download import DownloadReport as DownloadReport
     from twisted_pulp.download import Group as Group
+    from twisted_pulp.download import Pieces as Pieces
     from twisted_pulp.download import Source as Source
     from twisted_pulp.download import Totals as Totals
     from twisted_pulp.interfaces import Head as Head
     from twisted_pulp.interfaces import IDownloader as IDownloader
     from twisted_pulp.interfaces import IWriter as IWriter
+    from twisted_pulp.metalink import Metalink as Metalink
+    from twisted_pulp.metalink import read_metalink as read_metalink
     from twisted_pulp.settings import TLS as TLS
     from twisted_pulp.settings import Limits as Limits
+    from twisted_pulp.settings import Network as Network
+    from twisted_pulp.settings import Proxy as Proxy
     from twisted_pulp.settings import Remote as Remote
     from twisted_pulp.settings import Retry as Retry
+    from twisted_pulp.settings import Settings as Settings
     from twisted_pulp.settings import Timeouts as Timeouts
     from twisted_pulp.settings import read_settings as read_settings
     from twisted_pulp.settings import write_settings as write_settings
@@ -64,6 +77,7 @@ if TYPE_CHECKING:
     from twisted_pulp.transfer import Hooks as Hooks
     from twisted_pulp.transfer import Memory as Memory
     from twisted_pulp.transfer import ResponseWriter as ResponseWriter
+    from twisted_pulp.transfer import Tee as Tee
     from twisted_pulp.transfer import Validator as Validator
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -15,21 +16,29 @@ from twisted_pulp.downloader import Downloader
 from twisted_pulp.http import (
     Cap,
     ConnectionPool,
+    Credentials,
     DecodeAgent,
     Endpoints,
     ErrorAgent,
     HeaderAgent,
     HTTPAgent,
+    Intake,
     LimitAgent,
+    RateAgent,
+    Rates,
     RedirectAgent,
     Resolver,
     StatusAgent,
     Watch,
+    with_credentials,
 )
 from twisted_pulp.interfaces import IDownloader
-from twisted_pulp.schemes import FileAgent, SchemeAgent, third_party
+from twisted_pulp.schemes import FileAgent, LateAgent, SchemeAgent, third_party
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Health, Hooks, WriterThreads
+
+if TYPE_CHECKING:
+    from twisted_pulp.transfer import Mirrors
 
 __all__ = ["Context"]
 
@@ -48,6 +57,7 @@ class Context:
     :param uniform: as `random.uniform`, the default; for jitter.
     :param now: seconds since the epoch, as `time.time`, the default.
     :raises SettingsError: when a cap is not a whole number from 1.
+    :ivar rates: requests and bytes a second, of everything, of each host and of each Remote; to be changed at any time.
     """
 
     def __init__(
@@ -66,9 +76,18 @@ class Context:
         self.resolver = Resolver(reactor)
         self.threads = WriterThreads(reactor)
         self.health = Health(reactor.seconds)
+        self.rates = Rates(reactor)
         self.paths: set[str] = set()
         self._onions: dict[int, _Onion] = {}
+        self._pairs: Any = None  # of connections, once a scheme needs them
         self._downloaders: dict[Any, None] = {}
+
+    @cached_property
+    def mirrors(self) -> Mirrors:
+        """The mirrors of Remotes."""
+        from twisted_pulp.transfer import Mirrors
+
+        return Mirrors(self.metadata_agent, self.watch, self.reactor.seconds)
 
     def downloader(
         self,
@@ -102,34 +121,54 @@ class Context:
     def limited_agent(self, remote: Remote) -> IAgent:
         """Return an agent as `agent` does, whose bodies have `Limits.max_size` bytes at most."""
         onion, limit = self._onion(remote), remote.limits.max_size
-        return onion.artifacts if limit is None else self._outside(LimitAgent(onion.core, limit), remote)
+        if limit is None:
+            return onion.artifacts
+        return onion.outside(LimitAgent(onion.own, limit), LimitAgent(onion.elsewhere, limit), remote)
 
     def metadata_agent(self, remote: Remote) -> IAgent:
         """Return the agent that reaches *remote* for metadata: bodies are decoded, and no status is an error."""
-        headers = HeaderAgent(RedirectAgent(self._onion(remote).core, remote.limits.redirects), remote, _USER_AGENT)
-        return DecodeAgent(headers, remote.limits.max_metadata_size)
+        onion = self._onion(remote)
+        return DecodeAgent(onion.named(onion.own, onion.elsewhere, remote), remote.limits.max_metadata_size)
 
     def _onion(self, remote: Remote) -> _Onion:
         key = id(remote)
         known = self._onions.get(key)
         if known is None:
+            cap = None if remote.limits.connections is None else Cap(remote.limits.connections)
+            core = self._core(remote, cap)
+            elsewhere = self._core(remote, cap, identified=False) if remote.tls.identifies else core
+            made = _Onion(remote, core, elsewhere, self.reactor.seconds)
             # It ends with its Remote, whose place in memory another may then take.
-            known = self._onions[key] = _Onion(ref(remote, lambda _: self._onions.pop(key)), self._core(remote))
-            known.artifacts = self._outside(known.core, remote)
+            made.remote = ref(remote, lambda _: self._onions.pop(key))
+            known = self._onions[key] = made
         return known
 
-    def _core(self, remote: Remote) -> IAgent:
-        limits = remote.limits
-        cap = None if limits.connections is None else Cap(limits.connections)
-        endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote.tls, remote.timeouts, cap)
+    def _core(self, remote: Remote, cap: Cap | None, *, identified: bool = True) -> IAgent:
+        endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote, cap, identified=identified)
         http = HTTPAgent(self.reactor, endpoints, self.pool)
         file = FileAgent(remote.file_roots, self.threads.lane())
-        schemes = _Schemes({b"http": http, b"https": http, b"file": file}, self.reactor, ref(remote))
-        return ErrorAgent(SchemeAgent(schemes))
+        ftp = LateAgent(self._ftp(remote, endpoints, cap))
+        ours: dict[bytes, IAgent] = {b"http": http, b"https": http, b"file": file, b"ftp": ftp, b"ftps": ftp}
+        schemes = _Schemes(ours, self.reactor, ref(remote))
+        rates = self.rates.of(remote)
+        intake = Intake(self.rates, rates, self.pool.paces if remote.limits.adaptive else None)
+        return RateAgent(ErrorAgent(SchemeAgent(schemes), intake), self.rates, rates)
 
-    @staticmethod
-    def _outside(core: IAgent, remote: Remote) -> IAgent:
-        return StatusAgent(HeaderAgent(RedirectAgent(core, remote.limits.redirects), remote, _USER_AGENT))
+    def _ftp(self, remote: Remote, endpoints: Endpoints, cap: Cap | None) -> Callable[[], IAgent]:
+        # Not the Remote itself: what its agents are made of must not keep it.
+        timeouts, network = remote.timeouts, remote.network
+        login, origins = (remote.username, remote.password), remote.secret_origins
+
+        def make() -> IAgent:
+            from twisted_pulp.schemes._ftp import FTPAgent
+            from twisted_pulp.schemes._ftp_pairs import Pairs
+
+            if self._pairs is None:
+                self._pairs = Pairs(self.pool)
+            wire = self.pool, self._pairs, endpoints.dialer, self.watch, self.now
+            return FTPAgent(*wire, endpoints.trust, timeouts, network, endpoints.proxies, login, origins, cap)
+
+        return make
 
     def forget(self, downloader: object) -> None:
         """*downloader* is closed."""
@@ -158,13 +197,30 @@ def _affordable(connections: int) -> int:
 
 
 class _Onion:
-    """The agents of one Remote, from inside out."""
+    """
+    The agents of one Remote, from inside out.
 
-    __slots__ = ("artifacts", "core", "remote")
-    artifacts: IAgent
+    :ivar own: makes requests with what belongs to them: credentials, cookies, our certificate.
+    :ivar elsewhere: makes those to which nothing of this belongs.
+    :ivar artifacts: everything around them.
+    """
 
-    def __init__(self, remote: ref[Remote], core: IAgent) -> None:
-        self.remote, self.core = remote, core
+    __slots__ = ("_credentials", "artifacts", "elsewhere", "own", "remote")
+    remote: ref[Remote]
+
+    def __init__(self, remote: Remote, core: IAgent, elsewhere: IAgent, clock: Callable[[], float]) -> None:
+        self._credentials, self.elsewhere = Credentials(remote), elsewhere
+        self.own = with_credentials(core, elsewhere, remote, self._credentials, clock)
+        self.artifacts = self.outside(self.own, elsewhere, remote)
+
+    def outside(self, own: IAgent, elsewhere: IAgent, remote: Remote) -> IAgent:
+        """Return the agent for artifacts."""
+        return StatusAgent(self.named(own, elsewhere, remote))
+
+    def named(self, own: IAgent, elsewhere: IAgent, remote: Remote) -> IAgent:
+        """Return the agent that says who asks, and follows redirects."""
+        redirects = RedirectAgent(own, remote.limits.redirects, elsewhere)
+        return HeaderAgent(redirects, remote, _USER_AGENT, self._credentials)
 
 
 class _Schemes(dict[bytes, IAgent]):

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted_pulp.errors import SettingsError
 
-__all__ = ["ALGORITHMS", "WEAK", "Hashes", "checked_digests", "digests_of", "digests_of_file"]
+__all__ = ["ALGORITHMS", "WEAK", "Hashes", "checked_digests", "digests_of", "digests_of_file", "new_hash"]
 
 _ANY: dict[str, Callable[..., Any]] = {
     "blake2b": hashlib.blake2b,
@@ -49,6 +49,11 @@ def checked_digests(digests: Mapping[str, str]) -> dict[str, str]:
     return checked
 
 
+def new_hash(algorithm: str) -> Any:
+    """Return a new hash of *algorithm*, one of `ALGORITHMS`."""
+    return _ANY[algorithm]()
+
+
 class Hashes:
     """
     Several digests, fed together.
@@ -72,6 +77,14 @@ class Hashes:
         self._first.update(data)
         for each in self._rest:
             each.update(data)
+
+    def copy(self) -> Hashes:
+        """Return others that have taken in the same."""
+        copied = Hashes()
+        copied._all = {name: each.copy() for name, each in self._all.items()}
+        copied._first, *rest = copied._all.values()
+        copied._rest = tuple(rest)
+        return copied
 
     def values(self) -> dict[str, str]:
         """Return algorithm -> value in lower-case hex."""

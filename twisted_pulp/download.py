@@ -1,4 +1,4 @@
-"""What is asked for and what became of it: `Source`, `Download`, `Attempt`, `DownloadReport`, `Group`."""
+"""What is asked for and what became of it: `Source`, `Pieces`, `Download`, `Attempt`, `DownloadReport`, `Group`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from attrs import define, field, frozen
 from msgspec import Struct
 
-from twisted_pulp.digests import checked_digests
+from twisted_pulp.digests import ALGORITHMS, checked_digests
 from twisted_pulp.errors import PulpError, SettingsError, shown
 from twisted_pulp.headers import checked_headers, names_of
 from twisted_pulp.settings import Remote
 from twisted_pulp.urls import prepared, without_userinfo
 
-__all__ = ["Attempt", "Download", "DownloadReport", "Group", "Source", "Totals"]
+__all__ = ["Attempt", "Download", "DownloadReport", "Group", "Pieces", "Source", "Totals"]
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -62,6 +62,35 @@ def _sources(given: str | Source | Iterable[str | Source]) -> tuple[Source, ...]
 
 
 @frozen(init=False)
+class Pieces:
+    """
+    Digests of the pieces of a file: what is damaged is then fetched again alone.
+
+    :ivar length: bytes of each piece; the last one may have fewer.
+    :ivar algorithm: of the digests.
+    :ivar digests: of each piece in order, in lower-case hex.
+    """
+
+    length: int
+    algorithm: str
+    digests: tuple[str, ...] = field(repr=lambda digests: f"<{len(digests)}>")
+
+    def __init__(self, length: int, algorithm: str, digests: Iterable[str]) -> None:
+        """:raises SettingsError: when a part is not what it must be."""
+        if type(length) is not int or length < 1:
+            raise SettingsError("pieces.length", length, "a whole number from 1")
+        name = algorithm.lower()
+        if name not in ALGORITHMS:
+            raise SettingsError("pieces.algorithm", name, "one of " + ", ".join(ALGORITHMS))
+        values = tuple(checked_digests({name: each})[name] for each in digests)
+        self.__attrs_init__(length, name, values)
+
+    def cover(self, size: int) -> bool:
+        """Return whether these are the pieces of a file of *size* bytes."""
+        return len(self.digests) == -(-size // self.length)
+
+
+@frozen(init=False)
 class Download:
     """
     A request for one file.
@@ -72,8 +101,11 @@ class Download:
     :ivar size: expected bytes; None is not known, 0 is zero.
     :ivar digests: expected digests: algorithm -> hex in lower case.
     :ivar compute: further digests that the report shall hold.
-    :ivar headers: sent with this request to the source's own origin; values are never shown.
+    :ivar headers: sent with this request to the origin of the first source; other sources, and where a redirect leads,
+        get only User-Agent and Accept, Accept-Charset, Accept-Language. Values are never shown.
     :ivar attachment: whatever the caller wants to find in the report.
+    :ivar pieces: expected digests of the file's pieces, or None. Only files are repaired by them; for a writer the
+        digests of the whole count.
     """
 
     sources: tuple[Source, ...]
@@ -84,6 +116,7 @@ class Download:
     compute: frozenset[str]
     headers: Mapping[str, str] = field(repr=names_of)
     attachment: Any
+    pieces: Pieces | None
 
     def __init__(
         self,
@@ -96,6 +129,7 @@ class Download:
         compute: Iterable[str] = (),
         headers: Mapping[str, str] | None = None,
         attachment: Any = None,
+        pieces: Pieces | None = None,
     ) -> None:
         """
         :param sources: a URL, a `Source`, or several of either.
@@ -106,10 +140,10 @@ class Download:
             raise SettingsError("writer", writer, "left out where there is a path")
         if size is not None and (type(size) is not int or size < 0):
             raise SettingsError("size", size, "a whole number from 0, or None")
+        if pieces is not None and size is not None and not pieces.cover(size):
+            raise SettingsError("pieces", pieces, f"as many as {size} bytes have")
         wanted: frozenset[str] = frozenset()
         if compute:
-            from twisted_pulp.digests import ALGORITHMS
-
             wanted = frozenset(name.lower() for name in compute)
             for name in wanted - ALGORITHMS.keys():
                 raise SettingsError("compute", name, "one of " + ", ".join(ALGORITHMS))
@@ -122,6 +156,7 @@ class Download:
             wanted,
             checked_headers(headers) if headers else _NOTHING,
             attachment,
+            pieces,
         )
 
     @property

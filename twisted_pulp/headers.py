@@ -8,7 +8,10 @@ from types import MappingProxyType
 
 from twisted_pulp.errors import SettingsError
 
-__all__ = ["Fields", "checked_headers"]
+__all__ = ["PUBLIC", "Fields", "checked_headers"]
+
+#: Headers, in lower case, that are no secret: they may go to any origin.
+PUBLIC = frozenset({"user-agent", "accept", "accept-charset", "accept-language"})
 
 # RFC 9110 section 5.6.2 (token) and 5.5 (field-value): anything else could inject a line.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch

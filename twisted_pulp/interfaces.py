@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +19,8 @@ from twisted_pulp.settings import Remote
 
 __all__ = ["Head", "IDownloader", "IWriter"]
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 
 class Head(Struct, frozen=True):
     """
@@ -29,6 +32,7 @@ class Head(Struct, frozen=True):
     :ivar length: bytes of the whole file, or None.
     :ivar offset: where in the file the bytes to come begin; above 0 when a download is resumed.
     :ivar source: that answered.
+    :ivar digests: of the whole file as the response declares them, where none is expected: algorithm -> hex.
     """
 
     url: str
@@ -37,6 +41,7 @@ class Head(Struct, frozen=True):
     length: int | None
     offset: int
     source: Source
+    digests: Mapping[str, str] = _NONE
 
     def __repr__(self) -> str:
         return f"Head({shown(self.url)!r}, status={self.status}, length={self.length}, offset={self.offset})"

@@ -76,7 +76,10 @@ def file_name_of(url: str) -> str:
 
     :raises PathError: when there is none, or it cannot be a file name.
     """
-    path = url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
+    scheme, _, rest = url.partition("#")[0].partition("?")[0].partition("://")
+    path = rest.partition("/")[2]
+    if scheme.lower() in ("ftp", "ftps") and path[:-1].lower().endswith(";type="):  # RFC 1738 section 3.2.2
+        path = path[: -len(";type=i")]
     name = unquote_to_bytes(path.rpartition("/")[2]).decode("utf-8", "replace")
     if "/" in name or _refused(name) is not None:
         why = _refused(name) or "it hides a separator"

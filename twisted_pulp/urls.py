@@ -12,7 +12,8 @@ __all__ = ["Origin", "join", "origin_of", "prepared", "shown", "without_userinfo
 #: Scheme, host in lower case without brackets, port.
 Origin = tuple[str, str, int]
 
-_PORTS = {"http": 80, "https": 443, "ftp": 21, "file": 0}
+# ftps begins in clear on the same port, and then asks for TLS (RFC 4217).
+_PORTS = {"http": 80, "https": 443, "ftp": 21, "ftps": 21, "file": 0}
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)", re.S)
 # Most URLs; those that are not get a second look.
 _PLAIN = re.compile(

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from tests.compatibility.borrowed import Connection, borrowed, chosen
 from twisted_pulp.http import ConnectionPool, Endpoints, Resolver, Watch
 from twisted_pulp.http._resolver import Address
-from twisted_pulp.settings import TLS, Timeouts
+from twisted_pulp.settings import Remote
 
 
 class MemoryResolver(Resolver):
@@ -42,7 +42,7 @@ class MemoryResolver(Resolver):
 def over_ours(reactor: Any) -> Any:
     """Make Twisted's Agent over our endpoints and pool."""
     watch = Watch(reactor)
-    endpoints = Endpoints(reactor, MemoryResolver(reactor), watch, TLS(), Timeouts())
+    endpoints = Endpoints(reactor, MemoryResolver(reactor), watch, Remote())
     pool: Any = ConnectionPool(reactor, persistent=False, watch=watch)
     return client.Agent.usingEndpointFactory(reactor, endpoints, pool)
 

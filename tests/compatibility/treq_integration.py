@@ -12,7 +12,7 @@ from twisted.web import client
 
 from tests.compatibility.borrowed import chosen
 from twisted_pulp.http import ConnectionPool, Endpoints, HTTPAgent, Resolver, Watch
-from twisted_pulp.settings import TLS, Timeouts
+from twisted_pulp.settings import TLS, Remote
 
 
 class OverOurs:
@@ -28,7 +28,7 @@ class OverOurs:
         authority = process._process_description.cacert
         tls = TLS() if authority is None else TLS(ca_cert=authority, platform_trust=False)
         watch = Watch(reactor)
-        endpoints = Endpoints(reactor, Resolver(reactor), watch, tls, Timeouts())  # type: ignore[arg-type]
+        endpoints = Endpoints(reactor, Resolver(reactor), watch, Remote(tls=tls))  # type: ignore[arg-type]
         self.pool = ConnectionPool(reactor, watch=watch)
         self.agent = self.made(reactor, endpoints, self.pool)
         self.addCleanup(watch.stop)  # type: ignore[attr-defined]

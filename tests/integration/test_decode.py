@@ -22,7 +22,7 @@ from tests.servers.reactor import IReactor
 from tests.servers.scripted import Close, Scripted, chunked, cut, ok
 from twisted_pulp.errors import DownloadError, ProtocolError, TooLarge, Truncated
 from twisted_pulp.http import ConnectionPool, DecodeAgent, Endpoints, ErrorAgent, HTTPAgent, Resolver, Watch
-from twisted_pulp.settings import TLS, Timeouts
+from twisted_pulp.settings import Remote
 
 GZIP = [(b"Content-Encoding", b"gzip")]
 JSON = b'{"meta": {"api-version": "1.1"}, "name": "twisted"}'
@@ -36,7 +36,7 @@ async def agent(reactor: IReactor) -> AsyncIterator[IAgent]:
     """Our agent, without a layer for codings."""
     watch = Watch(reactor)
     pool = ConnectionPool(reactor, watch=watch)
-    endpoints = Endpoints(reactor, Resolver(reactor), watch, TLS(), Timeouts())
+    endpoints = Endpoints(reactor, Resolver(reactor), watch, Remote())
     yield ErrorAgent(HTTPAgent(reactor, endpoints, pool))
     await pool.close()
     watch.stop()

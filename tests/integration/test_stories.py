@@ -22,9 +22,12 @@ from zope.interface import implementer
 from tests.integration.process import Start
 from tests.servers.client import Socket
 from tests.servers.corpus import Corpus
+from tests.servers.fixtures import StartFTPServer
+from tests.servers.logins import Realm, TokenGuard
 from tests.servers.nginx import Nginx
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Scripted, Send, Stall, cut, ok, ranged, status
+from tests.servers.tls import Authority
 from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport, Group, Source, Totals
 from twisted_pulp.errors import Cancelled, DigestMismatch, HTTPStatusError, InvalidContent, NotFound, SizeMismatch
@@ -142,12 +145,24 @@ async def test_use_a_synchronous_pattern(start_command: Start, scripted: Scripte
 
 
 @ensureDeferred
-async def test_share_sessions_and_pools_over_downloads(context: Context, scripted: Scripted, tmp_path: Path) -> None:
-    """As an importer, I share connections over downloads, and over Remotes that may share them."""
+async def test_share_sessions_pools_and_tokens_over_downloads(
+    context: Context, scripted: Scripted, start_scripted: Any, tmp_path: Path
+) -> None:
+    """As an importer, I share connections, cookies and tokens over downloads; connections over Remotes too."""
     scripted.on(b"/f", [ok(BODY)])
     for n, remote in enumerate((ONCE, ONCE, PATIENT, Remote(headers={"X-Mine": "1"}))):
         await context.downloader(remote).download(scripted.url("/f"), path=tmp_path / str(n))
     assert (4, 1) == (len(scripted.requests), scripted.accepted)
+    realm, registry = Realm(), await start_scripted()
+    scripted.on(b"/token", [realm])
+    registry.default = TokenGuard(ok(BODY, [(b"Set-Cookie", b"session=1; Path=/")]), realm, scripted.url("/token"))
+    remote = Remote(url=registry.url("/"), username="joe", password="x", auth="token", cookies=True)
+    for first in (0, 10, 20):
+        wanted = [Download(registry.url(f"/{n}"), tmp_path / f"t{n}") for n in range(first, first + 10)]
+        assert 10 == (await context.downloader(remote).download_each(wanted, lambda report: None)).succeeded
+    assert (1, 1) == (len(realm.asked), len({each.header(b"Authorization") for each in registry.requests[-20:]}))
+    assert {b"session=1"} == {each.header(b"Cookie") for each in registry.requests[-20:]}
+    assert registry.accepted <= 8
 
 
 @ensureDeferred
@@ -220,14 +235,22 @@ async def test_stop_at_any_point_and_leak_nothing(
 
 @ensureDeferred
 async def test_use_any_protocol(
-    context: Context, scripted: Scripted, scripted_tls: Scripted, tls: Any, corpus: Corpus, tmp_path: Path
+    context: Context,
+    scripted: Scripted,
+    scripted_tls: Scripted,
+    start_ftp_server: StartFTPServer,
+    tls: Authority,
+    corpus: Corpus,
+    tmp_path: Path,
 ) -> None:
-    """As an importer, I use any protocol in the same way: HTTP, HTTPS and files."""
+    """As an importer, I use any protocol in the same way: HTTP, HTTPS and FTP first, files too."""
     file = corpus.file("f", body=BODY)
     for server in (scripted, scripted_tls):
         server.on(b"/f", [ok(BODY)])
     remote = Remote(tls=TLS(ca_cert=str(tls.ca_file)), file_roots=[str(corpus.root)])
-    urls = [scripted.url("/f"), scripted_tls.url("/f"), file.path.as_uri()]
+    ftp = await start_ftp_server("vsftpd", corpus.root)
+    ftps = await start_ftp_server("vsftpd", corpus.root, tls=tls.files())
+    urls = [scripted.url("/f"), scripted_tls.url("/f"), ftp.url("/f"), ftps.url("/f"), file.path.as_uri()]
     for number, url in enumerate(urls):
         report = await context.downloader(remote).download(
             url, path=tmp_path / str(number), digests={"sha256": SHA256}, size=len(BODY)
@@ -279,11 +302,15 @@ async def test_fetch_with_the_implementation_left_to_the_importer(
 
 
 @ensureDeferred
-async def test_any_protocol_the_importer_supports(context: Context, corpus: Corpus, reactor: IReactor) -> None:
-    """As a streamer, I can serve from any protocol that the importer supports, files too."""
+async def test_any_protocol_the_importer_supports(
+    context: Context, start_ftp_server: StartFTPServer, corpus: Corpus, reactor: IReactor
+) -> None:
+    """As a streamer, I can serve from any protocol that the importer supports, FTP and files too."""
     file = corpus.file("f", body=BODY)
+    ftp = await start_ftp_server("vsftpd", corpus.root)
     downloader = context.downloader(Remote(file_roots=[str(corpus.root)]))
-    assert (await streamed(reactor, Streamer(downloader, file.path.as_uri()))).endswith(BODY)
+    for url in (file.path.as_uri(), ftp.url("/f")):
+        assert (await streamed(reactor, Streamer(downloader, url))).endswith(BODY)
 
 
 @ensureDeferred

@@ -67,6 +67,7 @@ class Nginx:
     :ivar tls: paths of a certificate chain and its key, None for plain HTTP.
     :ivar ranges: False ignores Range headers.
     :ivar lines: configuration lines for the server block, such as ``limit_rate 1m;``.
+    :ivar http2: whether it speaks HTTP/2 too, by ALPN; needs *tls*.
     :ivar workers: worker processes.
     :ivar port: where it listens, once started.
     """
@@ -78,6 +79,7 @@ class Nginx:
     tls: tuple[Path, Path] | None = None
     ranges: bool = True
     lines: Sequence[str] = ()
+    http2: bool = False
     workers: int = 1
     port: int = field(init=False, default=0)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
@@ -149,7 +151,7 @@ class Nginx:
             workers=self.workers,
             ranges="" if self.ranges else "max_ranges 0;",
             port=self.port,
-            ssl="" if self.tls is None else " ssl",
+            ssl="" if self.tls is None else " ssl http2" if self.http2 else " ssl",
             root=self.root,
             server="\n        ".join(lines),
         )

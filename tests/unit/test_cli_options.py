@@ -147,7 +147,7 @@ def test_file_roots(tmp_path: Path) -> None:
         GetOptions((URL,), timeouts={"low_speed_time": None}),
         GetOptions((URL,), headers={"Host": "a"}),
         GetOptions((URL,), headers={"A b": "a"}),
-        GetOptions((URL,), ca_cert="/no/such/file"),
+        GetOptions((URL,), fields={"tls.ca_cert": "/no/such/file"}),
         GetOptions((), lists=("/no/such/list",)),
     ],
 )

@@ -16,6 +16,7 @@ from twisted.web.http_headers import Headers
 
 from tests.servers.tls import Authority
 from tests.unit.wire import OK, Asked, Body, Wire, ok
+from twisted_pulp.http._records import RecordsFactory
 from twisted_pulp.http._trust import Trust
 from twisted_pulp.settings import TLS
 
@@ -34,7 +35,7 @@ class Secured(Wire):
             self.connection = protocol
         trust = Trust(TLS(ca_cert=str(tls.ca_file), platform_trust=False))
         self.clock = clock = Clock()
-        client = TLSMemoryBIOFactory(
+        client = RecordsFactory(
             trust.creatorForNetloc(b"localhost", 443), True, Factory.forProtocol(lambda: self.connection), clock
         ).buildProtocol(None)
         server = TLSMemoryBIOFactory(tls.server(), False, Factory.forProtocol(Protocol), clock).buildProtocol(None)
@@ -120,8 +121,8 @@ class Losing(Body):
 
 def test_given_up(wire: Secured) -> None:
     """A body that is given up gets nothing more (trap 6)."""
-    asked = wire.ask(None, OK + b"Content-Length: 100000\r\n\r\n", b"a" * 100_000, body=Losing())
-    assert (16 << 10, "ResponseFailed") == (len(asked.body.received), asked.body.end)
+    asked = wire.ask(None, OK + b"Content-Length: 100000\r\n\r\n", b"a" * 40_000, b"a" * 60_000, body=Losing())
+    assert (40_000, "ResponseFailed") == (len(asked.body.received), asked.body.end)
 
 
 def test_stock_reads_on(tls: Authority) -> None:
@@ -162,3 +163,33 @@ def test_aborted_by_us(wire: Secured) -> None:
     wire.flush()
     assert [None] == over
     assert not any(isinstance(each, Failure) for each in over)
+
+
+class Counting(Body):
+    """Counts what it is called with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[int] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.pieces.append(len(data))
+
+
+def test_records_together(wire: Secured) -> None:
+    """All records of one read arrive in one call: Twisted makes one for each."""
+    body = Counting()
+    wire.ask(None, OK + b"Content-Length: 100000\r\n\r\n", body=body)
+    wire.hear(b"a" * 100_000)
+    assert [100_000] == body.pieces
+
+
+def test_ended_already(wire: Secured) -> None:
+    """What still arrives after the end of TLS, before the socket is closed, is nobody's."""
+    asked = wire.ask(None, OK + b"\r\nhello")
+    wire.server.loseConnection()
+    wire.raw.bufferReceived(wire.server_raw.getOutBuffer())
+    wire.raw.bufferReceived(b"\x17\x03\x03\x00\x01a")
+    wire.flush()
+    assert (200, b"hello", "PotentialDataLoss") == asked.outcome

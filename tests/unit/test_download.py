@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Source, Totals
+from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Pieces, Source, Totals
 from twisted_pulp.errors import NotFound, SettingsError
 from twisted_pulp.settings import Remote
 
@@ -157,3 +157,29 @@ def test_group() -> None:
     """A group has an id of any kind and downloads that may come late."""
     downloads = (Download(url) for url in ["http://h/f"])
     assert downloads is Group(("any", 1), downloads).downloads
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ((0, "sha256", [SHA256]), "pieces.length"),
+        ((True, "sha256", [SHA256]), "pieces.length"),
+        ((5, "crc32", [SHA256]), "pieces.algorithm"),
+        ((5, "sha1", [SHA256]), "digests.sha1"),
+    ],
+)
+def test_pieces_refused(fields: tuple[Any, ...], field: str) -> None:
+    """Pieces have a length and digests of an algorithm that is known."""
+    with pytest.raises(SettingsError) as caught:
+        Pieces(*fields)
+    assert field == caught.value.field
+
+
+def test_pieces() -> None:
+    """There is a digest for each piece, also for the shorter last one."""
+    pieces = Pieces(5, "SHA256", [SHA256.upper(), SHA256])
+    assert (5, "sha256", (SHA256, SHA256)) == (pieces.length, pieces.algorithm, pieces.digests)
+    assert [False, True, True, False] == [pieces.cover(size) for size in (5, 6, 10, 11)]
+    assert "<2>" in repr(pieces)
+    assert pieces is Download("http://h/f", size=10, pieces=pieces).pieces
+    assert "pieces" == refused("http://h/f", size=11, pieces=pieces).field

@@ -188,6 +188,13 @@ def test_head_size(context: Context) -> None:
     assert (5, 7, {"x-a": "1"}) == (report.size, report.attachment, agent.asked[0][1])
 
 
+def test_head_elsewhere(downloader: Any, world: World) -> None:
+    """Headers of a download go to the origin of its first source, and to no other (C1)."""
+    wanted = Download(["http://h/bad", "http://other/good"], headers={"X-A": "S3CR3T", "Accept": "text/plain"})
+    result_of(downloader.head(wanted))
+    assert [{"x-a": "S3CR3T", "accept": "text/plain"}, {"accept": "text/plain"}] == [each[1] for each in world.asked]
+
+
 def test_head_fails(downloader: Any) -> None:
     """Sources are asked in turn, and the last one's error is raised with the report."""
     found = result_of(downloader.head(Download(["http://h/bad", "http://h/good"])))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import pytest
+from attrs import evolve
 from service_identity import CertificateError, VerificationError
 from twisted.internet import error as failing
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.error import ConnectingCancelledError, ConnectionLost, DNSLookupError
+from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
@@ -20,12 +23,13 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface.verify import verifyObject
 
 from tests.leaks import LoggedErrors
+from tests.servers.certificates import issue
 from tests.servers.tls import Authority
 from tests.unit.test_trust import signed
 from twisted_pulp.errors import ConnectTimeout, DNSError, SettingsError, TLSError
-from twisted_pulp.http import Cap, Endpoints, HTTPConnection, Watch
-from twisted_pulp.http._endpoints import OriginEndpoint
-from twisted_pulp.settings import TLS, Timeouts
+from twisted_pulp.http import Cap, Endpoints, HTTPConnection, Watch, _trust
+from twisted_pulp.http._trust import Trust
+from twisted_pulp.settings import TLS, Network, Remote, Timeouts
 
 A4, B4 = IPv4Address("TCP", "192.0.2.1", 80), IPv4Address("TCP", "192.0.2.2", 80)
 A6 = IPv6Address("TCP", "2001:db8::1", 80)
@@ -49,6 +53,9 @@ class Names:
         self.asked.append((host, port))
         return self._answers.pop(0)
 
+    def by_servers(self, network: Network) -> Names:
+        return self
+
 
 class Connecting:
     """A reactor in memory, a watch on it, endpoints, and what became of attempts to connect."""
@@ -60,10 +67,17 @@ class Connecting:
         self.protocol: Any = None
         self.error: Any = None
 
-    def others(self, tls: TLS | None = None, cap: Cap | None = None, timeouts: Timeouts | None = None) -> Endpoints:
+    def others(
+        self,
+        tls: TLS | None = None,
+        cap: Cap | None = None,
+        timeouts: Timeouts | None = None,
+        network: Network | None = None,
+    ) -> Endpoints:
         """Return other endpoints over the same reactor."""
         names: Any = self.names
-        return Endpoints(self.reactor, names, Watch(self.reactor), tls or TLS(), timeouts or Timeouts(), cap)
+        remote = Remote(tls=tls or TLS(), timeouts=timeouts or Timeouts(), network=network or Network())
+        return Endpoints(self.reactor, names, Watch(self.reactor), remote, cap)
 
     def connect(self, host: bytes = b"a.test", scheme: bytes = b"http", port: int = 80) -> Deferred[Any]:
         """Begin to connect."""
@@ -133,6 +147,22 @@ def test_tls_settings_are_in_the_key(tls: Authority) -> None:
     assert key(same, b"https") != key(different, b"https")
     assert key(same, b"https") != key(connecting.endpoints, b"https")
     assert key(same) == key(different)
+
+
+def test_ways_are_in_the_key() -> None:
+    """So it is with other ways to a host (trap 10)."""
+    connecting = Connecting()
+    ways = [
+        Network(hosts={"a.test": "192.0.2.1"}),
+        Network(hosts={"a.test": "192.0.2.2"}),
+        Network(dns_servers="192.0.2.53"),
+        Network(family="ipv4"),
+        Network(bind_address="192.0.2.9"),
+        Network(unix_socket="/run/socket"),
+    ]
+    keys = [key(connecting.others(network=way)) for way in ways]
+    assert keys == [key(connecting.others(network=evolve(way))) for way in ways]
+    assert 7 == len({*keys, key(connecting.endpoints)})
 
 
 def test_what_the_pool_is_told() -> None:
@@ -208,7 +238,7 @@ def test_address_cancelled() -> None:
     d.cancel()
     assert connecting.reactor.connectors[0].stoppedConnecting
     connecting.refuse(error=ConnectionLost())
-    assert isinstance(connecting.error, (CancelledError, ConnectingCancelledError, ConnectionLost))
+    assert isinstance(connecting.error, (CancelledError, ConnectionLost))
 
 
 # Names
@@ -236,7 +266,7 @@ def test_addresses_by_turns() -> None:
     connecting = Connecting(succeed([A6, A4, B4]))
     connecting.connect()
     assert ["2001:db8::1"] == connecting.hosts
-    connecting.wait(0.4)
+    connecting.wait(0.3)
     assert ["2001:db8::1", "192.0.2.1"] == connecting.hosts
     assert connecting.accept(1) is connecting.protocol.transport
     connecting.wait(1)
@@ -249,10 +279,8 @@ def test_next_address_at_once() -> None:
     connecting = Connecting(succeed([A4, B4]))
     connecting.connect()
     connecting.refuse()
-    connecting.wait(0.4)
     assert ["192.0.2.1", "192.0.2.2"] == connecting.hosts
     connecting.refuse(1)
-    connecting.wait(0.4)
     assert isinstance(connecting.error, failing.ConnectionRefusedError)
 
 
@@ -267,7 +295,8 @@ def test_name_with_no_addresses_at_all() -> None:
     """A resolver that finds nothing and does not say so is not believed."""
     connecting = Connecting(succeed([]))
     connecting.connect()
-    assert isinstance(connecting.error, DNSLookupError)
+    assert isinstance(connecting.error, DNSError)
+    assert "no address for a.test: there is none" == connecting.error.detail
 
 
 def test_slow_name() -> None:
@@ -293,7 +322,7 @@ def test_cancelled_while_connecting() -> None:
     connecting = Connecting(succeed([A4]))
     connecting.connect().cancel()
     assert connecting.reactor.connectors[0].stoppedConnecting
-    assert isinstance(connecting.error, ConnectingCancelledError)
+    assert isinstance(connecting.error, CancelledError)
 
 
 # TLS
@@ -371,6 +400,8 @@ def test_tls_no_names(tls: Authority, logged_errors: LoggedErrors) -> None:
     connecting.shake(signed(tls, own_key=False, name="localhost"))
     assert isinstance(connecting.error, CertificateError)
     assert connecting.transports[0].disconnecting
+    sessions = connecting.endpoints.endpointForURI(Origin(b"https", b"localhost", 443))._creator.sessions
+    assert sessions._kept is None  # whoever comes next shows a certificate of their own
     logged_errors.flush(CertificateError)
 
 
@@ -407,10 +438,47 @@ def test_tls_cancelled(tls: Authority) -> None:
     connecting.transports[0].reportDisconnect()
 
 
-def test_policy_is_made_once(tls: Authority) -> None:
-    """All origins of a Remote are met with one policy."""
-    endpoints = Connecting(tls=TLS(ca_cert=str(tls.ca_file))).endpoints
-    assert isinstance(endpoints.endpointForURI(Origin(b"https", b"a.test", 443)), OriginEndpoint)
-    policy = endpoints._policy
-    endpoints.endpointForURI(Origin(b"https", b"b.test", 443))
-    assert policy is endpoints._policy
+def test_trust_is_made_once(tls: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Authorities are loaded once for all origins, and for all Remotes with the same settings."""
+    trust = TLS(ca_cert=str(tls.ca_file))
+    made = []
+    monkeypatch.setattr(_trust, "_known", WeakValueDictionary())  # whatever other tests still hold
+    monkeypatch.setattr(_trust, "Trust", lambda settings: made.append(Trust(settings)) or made[-1])
+    connecting = Connecting(tls=trust)
+    for endpoints in connecting.endpoints, connecting.others(evolve(trust)):
+        endpoints.endpointForURI(Origin(b"https", b"a.test", 443))
+        endpoints.endpointForURI(Origin(b"https", b"b.test", 443))
+    assert 1 == len(made)
+
+
+def test_who_sees_our_certificate(tls: Authority) -> None:
+    """Connections with our certificate are for the Remote's origins; others have keys of their own (C1, C5)."""
+    mine = issue()
+    bare, ours = TLS(ca_cert=tls.ca_file.read_text()), {"client_cert": mine.pem, "client_key": mine.key_pem()}
+    given = evolve(bare, **ours)  # type: ignore[arg-type]
+
+    def keys(remote: Remote, **more: bool) -> list[object]:
+        names: Any = Names()
+        reactor = MemoryReactorClock()
+        endpoints = Endpoints(reactor, names, Watch(reactor), remote, **more)  # type: ignore[arg-type]
+        return [key(endpoints, b"https", host, 443) for host in (b"a.test", b"b.test")]
+
+    everybody, nobody = keys(Remote(tls=given)), keys(Remote(tls=bare))
+    assert not set(everybody) & set(nobody)
+    assert [everybody[0], nobody[1]] == keys(Remote(tls=given, url="https://a.test/"))
+    assert everybody == keys(Remote(tls=given, url="https://a.test/", origins=("https://b.test",)))
+    assert nobody == keys(Remote(tls=given, url="http://a.test/"))
+    assert nobody == keys(Remote(tls=given), identified=False)
+
+
+def test_unchecked_is_said() -> None:
+    """That nobody is checked is in the log, once for each host."""
+    connecting, events = Connecting(tls=TLS(verify=False)), list[Any]()
+    globalLogPublisher.addObserver(events.append)
+    try:
+        for host, port in (b"a.test", 443), (b"a.test", 444), (b"b.test", 443):
+            connecting.endpoints.endpointForURI(Origin(b"https", host, port))
+        Connecting().endpoints.endpointForURI(Origin(b"https", b"c.test", 443))
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert ["a.test", "b.test"] == [each["host"] for each in events if each["log_level"] is LogLevel.warn]

@@ -32,6 +32,8 @@ from twisted_pulp.errors import (
     PathError,
     ProtocolError,
     ProxyError,
+    ProxyNotAuthorized,
+    ProxyTimeout,
     PulpError,
     RedirectError,
     ResumeRefused,
@@ -113,6 +115,10 @@ def test_second_parents(kind: type[PulpError], other: type[BaseException]) -> No
         (TLSError(), False),
         (TLSError(retryable=True), True),
         (ConnectTimeout(), True),
+        (ProxyError(), True),
+        (ProxyError(retryable=False), False),
+        (ProxyNotAuthorized(), False),
+        (ProxyTimeout(), True),
         (HeadersTimeout(), True),
         (IdleTimeout(), True),
         (LowSpeed(), True),
@@ -147,7 +153,7 @@ def test_retryable(error: DownloadError, retryable: bool) -> None:
         (401, NotAuthorized, False),
         (403, NotAuthorized, False),
         (404, NotFound, False),
-        (407, ProxyError, False),
+        (407, ProxyNotAuthorized, False),
         (408, HTTPStatusError, True),
         (410, NotFound, False),
         (413, HTTPStatusError, False),
@@ -276,6 +282,13 @@ def test_shown_always(text: str) -> None:
     words = shown(text)
     assert not [character for character in words if character < " " or character == "\x7f"]
     assert words == shown(words)
+
+
+def test_arguments() -> None:
+    """Nor is a secret in what an error was made of."""
+    error = NotFound("https://joe:S3CR3T@h/f?key=S3CR3T#S3CR3T", 404)
+    assert "S3CR3T" not in f"{error.args} {vars(error)}"
+    assert ("https://***@h/f?key=***", "404 Not Found") == error.args
 
 
 @given(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
@@ -70,6 +72,12 @@ def test_credentials() -> None:
     assert [b"Basic dXNlcjpwYXNz"] == sent(Remote(username="user", password="pass"))[b"Authorization"]
 
 
+def test_token() -> None:
+    """A token is a bearer's (RFC 6750), and stands for a header that says otherwise."""
+    remote = Remote(token="S3CR3T", headers={"authorization": "Basic other"})
+    assert [b"Bearer S3CR3T"] == sent(remote)[b"Authorization"]
+
+
 def test_headers_of_the_request() -> None:
     """A request's own headers go before the Remote's, and touch no other request."""
     remote, own = Remote(headers={"X-Key": "a"}), Headers({b"x-key": [b"b", b"c"], b"Range": [b"bytes=5-"]})
@@ -120,6 +128,67 @@ def test_own_origins(uri: bytes) -> None:
 def test_other_origins(uri: bytes) -> None:
     """Nobody else gets them (C1, C2)."""
     assert PUBLIC == sent(REMOTE, uri)
+
+
+MACHINES = """
+machine a.test login anna password one
+machine cdn.test login carl password two
+default login anybody password three
+"""
+
+
+@pytest.fixture
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .netrc file."""
+    path = tmp_path / "netrc"
+    path.touch(0o600)
+    path.write_text(MACHINES)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.parametrize(
+    ("expected", "uri"),
+    [
+        ([basic("anna", "one").encode()], b"https://a.test/x"),
+        ([basic("anna", "one").encode()], b"http://A.test:8080/x"),
+        ([basic("carl", "two").encode()], b"http://cdn.test/"),
+        (None, b"http://sub.cdn.test/"),
+        (None, b"http://test/"),
+    ],
+)
+def test_netrc(machines: None, expected: list[bytes] | None, uri: bytes) -> None:
+    """Each host gets what its own entry says; a default entry counts for nobody."""
+    assert expected == sent(Remote(netrc=True, headers={"X-Key": "a"}), uri).get(b"Authorization")
+    assert [b"a"] == sent(Remote(netrc=True, headers={"X-Key": "a"}), uri)[b"X-Key"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "uri"),
+    [
+        ([basic("anna", "one").encode()], b"https://a.test/x"),
+        ([basic("carl", "two").encode()], b"http://cdn.test:8080/"),
+        (None, b"http://a.test/"),
+        (None, b"http://cdn.test/"),
+    ],
+)
+def test_netrc_of_own_origins(machines: None, expected: list[bytes] | None, uri: bytes) -> None:
+    """With a URL, only its origin and those listed with it do."""
+    remote = Remote(url="https://a.test/", origins=("http://cdn.test:8080",), netrc=True)
+    assert expected == sent(remote, uri).get(b"Authorization")
+
+
+@pytest.mark.parametrize(
+    ("expected", "remote"),
+    [(b"Bearer t", Remote(token="t", netrc=True)), (b"Basic am9lOg==", Remote(username="joe", netrc=True))],
+)
+def test_netrc_is_second(machines: None, expected: bytes, remote: Remote) -> None:
+    """A user name or token of the Remote's stands for the file."""
+    assert [expected] == sent(remote)[b"Authorization"]
+
+
+def test_no_netrc(machines: None) -> None:
+    """The file is not read unless it is wanted."""
+    assert PUBLIC == sent(Remote())
 
 
 def test_origins_are_read_once() -> None:

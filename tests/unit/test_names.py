@@ -208,6 +208,10 @@ def test_creates(tmp_path: Path) -> None:
         ("http://h/%ff", "\ufffd"),
         ("file:///srv/x", "x"),
         ("http://h/a+b", "a+b"),
+        ("http://h/a;type=i", "a;type=i"),
+        ("ftp://h/a;type=i", "a"),
+        ("FTPS://h/d/a;TYPE=A", "a"),
+        ("ftp://h/a;type=", "a;type="),
     ],
 )
 def test_file_name(url: str, name: str) -> None:

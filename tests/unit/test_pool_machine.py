@@ -119,6 +119,12 @@ class PoolMachine(RuleBasedStateMachine):
         """Let time pass."""
         self.world.clock.pump([0.1, *([0.5] * int(seconds * 2))])
 
+    @rule(host=st.sampled_from("abc"), well=st.booleans())
+    def note(self, host: str, well: bool) -> None:
+        """Let a host have said that it was too much, or often enough that it was not."""
+        for _ in range(25 if well else 1):
+            self.world.pool.paces.note(host, well)
+
     @rule()
     def close_idle(self) -> None:
         """Close what is idle."""
@@ -151,6 +157,14 @@ class PoolMachine(RuleBasedStateMachine):
                 assert cap.limit >= sum(fetch.endpoint.cap is cap for fetch in busy)
         assert 4 >= len(busy)
         assert 0 <= self.world.pool.overall.semaphore.tokens <= 4
+
+    @invariant()
+    def paces_hold(self) -> None:
+        """A host that bears less is asked no more than that; tokens are neither lost nor made up."""
+        for cap in self.world.pool._hosts.values():
+            assert 1 <= cap.allowed <= 2
+            assert cap.limit == cap.busy + cap.semaphore.tokens + cap._kept
+            assert not cap.semaphore.tokens or cap.busy + cap.semaphore.tokens <= cap.allowed
 
     @invariant()
     def nobody_waits_for_nothing(self) -> None:

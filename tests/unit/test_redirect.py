@@ -189,6 +189,14 @@ def test_secrets_do_not_come_back() -> None:
     assert PUBLIC == dict(sent.getAllRawHeaders())
 
 
+def test_elsewhere() -> None:
+    """Once the origin has changed another agent asks, and goes on asking."""
+    own, other = Answering(to(b"/b"), to(b"http://b.test/")), Answering(to(b"http://a.test/"), ok(b""))
+    assert 200 == outcome(RedirectAgent(own, 20, other).request(b"GET", b"http://a.test/")).code
+    assert [b"http://a.test/", b"http://a.test/b"] == own.uris
+    assert [b"http://b.test/", b"http://a.test/"] == other.uris
+
+
 def test_own_origin_keeps_all() -> None:
     """Within an origin everything goes along."""
     headers = Headers({**SECRET, **PUBLIC})

@@ -11,6 +11,7 @@ import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
+from tests.servers.tls import Authority
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings import TLS, Limits, Remote, Retry, Timeouts
 
@@ -27,7 +28,7 @@ def refused(kind: type, **fields: Any) -> SettingsError:
 def test_defaults() -> None:
     """The defaults are the documented ones."""
     assert (15.0, None, None, None, 60.0, 60.0, 1024.0, 30.0, None, 30.0) == attrs.astuple(Timeouts())
-    assert (None, 16 << 30, 64 << 20, 20) == attrs.astuple(Limits())
+    assert (None, 16 << 30, 64 << 20, 20, None, None, None, None, True, 1, 8 << 20) == attrs.astuple(Limits())
     assert (3, 1.0, 2.0, 120.0, 300.0) == attrs.astuple(Retry())
     remote = Remote()
     assert (None, None, None, {}, (), None) == (
@@ -120,7 +121,21 @@ def test_frozen() -> None:
         ({"url": "nonsense"}, "url"),
         ({"url": "http://h:99999/"}, "url"),
         ({"url": "http://h/\r\nX: y"}, "url"),
-        ({"origins": ["nonsense"]}, "url"),
+        ({"origins": ["nonsense"]}, "origins"),
+        ({"origins": "https://joe:hunter2@h/"}, "origins"),
+        ({"url": "https://h/", "mirrors": "https://joe:hunter2@m/"}, "mirrors"),
+        ({"url": "https://h/", "mirrors": "nonsense"}, "mirrors"),
+        ({"url": "https://h/", "mirror_list": "https://joe:hunter2@m/"}, "mirror_list"),
+        ({"username": 7}, "username"),
+        ({"username": "joe", "password": b"hunter2"}, "password"),
+        ({"auth": "ntlm"}, "auth"),
+        ({"token": "hunter2 "}, "token"),
+        ({"token": "hunter2\N{POUND SIGN}"}, "token"),
+        ({"token": ""}, "token"),
+        ({"token": b"hunter2"}, "token"),
+        ({"token": "hunter2", "username": "joe"}, "token"),
+        ({"netrc": 1}, "netrc"),
+        ({"cookies": "yes"}, "cookies"),
         ({"tls": {}}, "tls"),
         ({"timeouts": 3}, "timeouts"),
         ({"limits": None}, "limits"),
@@ -143,17 +158,35 @@ def test_bad_remote(fields: dict[str, Any], name: str) -> None:
     assert "hunter2" not in str(error)
 
 
-def test_secrets() -> None:
+def test_secrets(tls: Authority) -> None:
     """A Remote shows nothing that is secret."""
     remote = Remote(
         url="https://h/",
         username="joe",
         password="hunter2",
         headers={"X-Key": "s3cret"},
-        tls=TLS(ca_cert="-----BEGIN x"),
+        tls=TLS(ca_cert=tls.ca_file.read_text()),
     )
     assert not [secret for secret in ("joe", "hunter2", "s3cret", "BEGIN") if secret in repr(remote)]
     assert "X-Key" in repr(remote)
+
+
+def test_secrets_in_urls() -> None:
+    """Nor does it show what is secret in a URL."""
+    remote = Remote(
+        url="https://joe:hunter2@h/?key=s3cret",
+        origins=("https://o/?key=s3cret",),
+        mirrors=("https://m/?key=s3cret",),
+        mirror_list="https://l/?key=s3cret",
+    )
+    assert not [secret for secret in ("joe", "hunter2", "s3cret") if secret in repr(remote)]
+    assert "mirror_list='https://l/?key=***'" in repr(remote)
+    assert "mirror_list=None" in repr(Remote())
+
+
+def test_token_is_not_shown() -> None:
+    """Nor a token."""
+    assert "s3cret" not in repr(Remote(token="s3cret"))
 
 
 def test_userinfo() -> None:
@@ -193,19 +226,6 @@ def test_evolved() -> None:
     assert {("http", "other", 80)} == evolve(remote, url="http://other/").secret_origins
     with pytest.raises(SettingsError):
         evolve(remote, username=None)
-
-
-def test_good_trust(tmp_path: Path) -> None:
-    """Authorities come from a file that is there, or from text."""
-    path = tmp_path / "ca.pem"
-    path.write_text("-----BEGIN CERTIFICATE-----")
-    assert os_path(path) == TLS(ca_cert=os_path(path)).ca_cert
-    assert "-----BEGIN x" == TLS(ca_cert="-----BEGIN x", platform_trust=False).ca_cert
-
-
-def os_path(path: Path) -> str:
-    """Return *path* as text."""
-    return str(path)
 
 
 def test_bad_trust(tmp_path: Path) -> None:

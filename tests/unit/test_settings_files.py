@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ FULL = Remote(
     url="https://h/d/",
     origins=("https://cdn/",),
     user_agent='quote " and é',
-    tls=TLS(ca_cert="-----BEGIN\nPEM"),
+    tls=TLS(ca_cert=trustme.CA().cert_pem.bytes().decode(), pins=("cert-sha256/" + "0" * 64,), alpn=("http/1.1",)),
     timeouts=Timeouts(connect=None, total=3600.0, idle=0.5),
     limits=Limits(max_size=None, connections=4, redirects=0),
     retry=Retry(retries=0),
@@ -72,11 +73,11 @@ def test_json_null() -> None:
         ("[timeouts]\nidle = 0", "timeouts.idle", "above 0"),
         ("[timeouts]\ntypo = 0", "timeouts.typo", "one of connect"),
         ("[timeouts]\nlow_speed_time = 'none'", "timeouts.low_speed_time", "Expected `float`"),
-        ("timeouts = 3", "timeouts.", "a table"),
+        ("timeouts = 3", "timeouts", "a table"),
         ("[tls]\nca_cert = '/missing'", "tls.ca_cert", "a file that can be read"),
         ("headers = 3", "headers", "Expected `object`"),
         ("[headers]\n'X-A' = \"a\\nb\"", "headers.X-A", "one line"),
-        ("file_mode = 'move'", "file_mode", "Invalid enum value"),
+        ("file_mode = 'move'", "file_mode", "one of copy, hardlink, symlink"),
         ("url = 'http://h:x'", "url", "a host and a port"),
         ("= 3", "toml", "valid TOML"),
     ],

@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from tests.unit.answering import Answering, outcome
 from tests.unit.wire import ok
-from twisted_pulp.errors import HTTPStatusError, NotAuthorized, NotFound, ProxyError
+from twisted_pulp.errors import HTTPStatusError, NotAuthorized, NotFound, ProxyNotAuthorized
 from twisted_pulp.http import StatusAgent
 
 
@@ -38,7 +38,6 @@ def test_below(status: int) -> None:
         (NotAuthorized, 401),
         (NotAuthorized, 403),
         (NotFound, 404),
-        (ProxyError, 407),
         (NotFound, 410),
         (HTTPStatusError, 503),
         (HTTPStatusError, 599),
@@ -51,6 +50,15 @@ def test_above(kind: type[HTTPStatusError], status: int) -> None:
     assert kind is type(error)
     assert (status, "http://a.test/b?key=***", "7") == (error.status, error.url, error.retry_after)
     assert "5" == error.headers["content-length"]
+
+
+def test_proxy() -> None:
+    """A 407 is the word of a proxy, and never of the server."""
+    error = outcome(StatusAgent(Answering(answer(407))).request(b"GET", b"http://a.test/b?key=S3CR3T"))
+    assert isinstance(error, ProxyNotAuthorized)
+    assert not isinstance(error, HTTPStatusError)
+    assert (407, False, "http://a.test/b?key=***") == (error.status, error.retryable, error.url)
+    assert "407 Proxy Authentication Required" == error.detail
 
 
 def test_after_the_body() -> None:

@@ -29,8 +29,10 @@ from zope.interface.verify import verifyObject
 from tests.leaks import LoggedErrors
 from tests.servers.tls import Authority, ServerContext
 from twisted_pulp.errors import SettingsError
-from twisted_pulp.http import _trust
-from twisted_pulp.http._trust import Trust, check_name, refusal
+from twisted_pulp.http import _refusal
+from twisted_pulp.http._authorities import platform_authorities
+from twisted_pulp.http._refusal import refusal
+from twisted_pulp.http._trust import Trust, check_name
 from twisted_pulp.settings import TLS
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -91,6 +93,26 @@ def test_trusted(tls: Authority, host: str) -> None:
     assert refusal(greeter.transport) is None
 
 
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(
+    ("host", "name"), [("my_host", "my_host"), ("-x.test", "-x.test"), ("localhost.", "localhost")]
+)
+def test_odd_names(tls: Authority, host: str, name: str, verify: bool) -> None:
+    """Names that are no host names by the book are asked for and checked like others; a last dot is not sent."""
+    asked: list[Any] = []
+    trust = Trust(TLS(ca_cert=str(tls.ca_file), platform_trust=False, verify=verify))
+    for issued in (name, "other.test"):
+        server = signed(tls, own_key=False, name="x", san=issued)
+        server.getContext().set_tlsext_servername_callback(lambda connection: asked.append(connection.get_servername()))
+        greeter = shaken(trust, server, host)
+        good = issued == name or not verify
+        assert (b"hello" if good else b"") == greeter.heard
+        assert (greeter.end is None) == good
+        if good:
+            trust.creatorForNetloc(host.encode(), 443).approve(greeter.transport)
+    assert [name.encode()] * 2 == asked
+
+
 def test_authority_as_text(tls: Authority) -> None:
     """The authorities may be given as text, more than one of them, and words between."""
     text = "# first\n" + trustme.CA().cert_pem.bytes().decode() + "\n# second\n" + tls.ca_file.read_text()
@@ -114,13 +136,13 @@ def test_refused(tls: Authority, why: str, leaf: Any) -> None:
     assert why == greeter.why
 
 
-def signed(tls: Authority, *, own_key: bool, name: str) -> ServerContext:
-    """Return a server with a certificate that has no names but a common one, signed by *tls* or by itself."""
+def signed(tls: Authority, *, own_key: bool, name: str, san: str | None = None) -> ServerContext:
+    """Return a server with a certificate that has no names but a common one and *san*, by *tls* or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     authority = x509.load_pem_x509_certificate(tls.ca.cert_pem.bytes())
     authority_key: Any = load_pem_private_key(tls.ca.private_key_pem.bytes(), None)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject if own_key else authority.subject)
@@ -128,8 +150,10 @@ def signed(tls: Authority, *, own_key: bool, name: str) -> ServerContext:
         .serial_number(1)
         .not_valid_before(NOW - YEAR)
         .not_valid_after(NOW + YEAR)
-        .sign(key if own_key else authority_key, SHA256())
     )
+    if san is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(san)]), critical=False)
+    certificate = builder.sign(key if own_key else authority_key, SHA256())
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.use_certificate(certificate)
     context.use_privatekey(key)
@@ -200,9 +224,10 @@ def test_other_name(tls: Authority) -> None:
 
 
 def test_unknown_reason(tls: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reason of OpenSSL's that has no words here is a number."""
-    monkeypatch.setattr(_trust, "_REASONS", {})
-    assert "OpenSSL's reason 20" == shaken(own(tls), tls.server(tls.leaf(issuer=trustme.CA()))).why
+    """A reason that has no words here is said in OpenSSL's."""
+    monkeypatch.setattr(_refusal, "_REASONS", {})
+    why = shaken(own(tls), tls.server(tls.leaf(issuer=trustme.CA()))).why
+    assert "OpenSSL's reason 20, unable to get local issuer certificate" == why
 
 
 def test_no_reason(tls: Authority) -> None:
@@ -219,14 +244,6 @@ def test_platform(tls: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"hello" == shaken(Trust(other), tls.server()).heard
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
-    """Return what the platform's trust loads into a context."""
-    calls: list[tuple[Any, Any]] = []
-    monkeypatch.setattr(SSL.Context, "load_verify_locations", lambda self, *paths: calls.append(paths))
-    Trust(TLS())._addCACertsToContext(SSL.Context(SSL.TLS_METHOD))
-    return calls[-1]
-
-
 def paths(monkeypatch: pytest.MonkeyPatch, cafile: str | None, capath: str | None) -> None:
     """Let the platform keep its authorities there."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -239,13 +256,13 @@ def test_directory_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     """SSL_CERT_DIR counts as SSL_CERT_FILE does."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("SSL_CERT_DIR", "/certs")
-    assert (None, "/certs") == loaded(monkeypatch)
+    assert (None, "/certs") == platform_authorities()
 
 
 def test_platform_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform that has a file of authorities is asked for that."""
     paths(monkeypatch, "/etc/ssl/cert.pem", None)
-    assert ("/etc/ssl/cert.pem", None) == loaded(monkeypatch)
+    assert ("/etc/ssl/cert.pem", None) == platform_authorities()
 
 
 @pytest.mark.parametrize("names", [["one.pem"], []])
@@ -254,14 +271,14 @@ def test_platform_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nam
     for name in names:
         (tmp_path / name).touch()
     paths(monkeypatch, None, str(tmp_path))
-    assert ((None, str(tmp_path)) if names else (certifi.where(), None)) == loaded(monkeypatch)
+    assert ((None, str(tmp_path)) if names else (certifi.where(), None)) == platform_authorities()
 
 
 @pytest.mark.parametrize("capath", [None, "/nowhere"])
 def test_platform_without_any(monkeypatch: pytest.MonkeyPatch, capath: str | None) -> None:
     """Where the platform has none, certifi has."""
     paths(monkeypatch, None, capath)
-    assert (certifi.where(), None) == loaded(monkeypatch)
+    assert (certifi.where(), None) == platform_authorities()
 
 
 def test_platform_file_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,24 +286,3 @@ def test_platform_file_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     with pytest.raises(SettingsError, match="SSL_CERT_FILE"):
         Trust(TLS())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nno base64!\n",
-        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-    ],
-)
-def test_authorities_that_are_none(text: str) -> None:
-    """What is no certificate is refused, before anything is asked for."""
-    with pytest.raises(SettingsError, match=r"tls\.ca_cert"):
-        Trust(TLS(ca_cert=text, platform_trust=False))
-
-
-def test_file_of_authorities_that_is_empty(tmp_path: Path) -> None:
-    """So is a file without any."""
-    (tmp_path / "ca.pem").touch()
-    with pytest.raises(SettingsError, match="at least one certificate"):
-        Trust(TLS(ca_cert=str(tmp_path / "ca.pem"), platform_trust=False))

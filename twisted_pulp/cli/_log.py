@@ -12,14 +12,19 @@ __all__ = ["begin_logging"]
 
 
 def begin_logging(complain: Callable[[str], object]) -> None:
-    """Give each error that is logged to *complain*, as one line and its traceback's; anything less is dropped."""
+    """
+    Give each warning and error that is logged to *complain*, as one line and its traceback's.
+
+    Anything less is dropped, and so are warnings of others than this package.
+    """
 
     @implementer(ILogObserver)
     def observe(event: LogEvent) -> None:
         level = event.get("log_level")
-        if level is None or level < LogLevel.error:
+        ours = str(event.get("log_namespace", "")).startswith("twisted_pulp.")
+        if level is None or level < (LogLevel.warn if ours else LogLevel.error):
             return
-        complain(f"error: {formatEvent(event)}")
+        complain(f"{'warning' if level == LogLevel.warn else 'error'}: {formatEvent(event)}")
         failure = event.get("log_failure")
         if isinstance(failure, Failure):
             for line in failure.getTraceback().splitlines():

@@ -16,6 +16,9 @@ class GetOptions(NamedTuple):
 
     :ivar output: the path of the one file, or None: into `directory`.
     :ivar retries: None is the default of `Retry`.
+    :ivar config: path of the settings file, or None: the user's own.
+    :ivar remote: the name of the remote that is meant, or None.
+    :ivar fields: of `Remote`, with dots into its parts -> value, beside those that have options of their own.
     :ivar timeouts: field of `Timeouts` -> seconds, None for no limit.
     """
 
@@ -29,11 +32,20 @@ class GetOptions(NamedTuple):
     retries: int | None = None
     timeouts: dict[str, float | None] = {}  # noqa: RUF012 -- never changed
     headers: dict[str, str] = {}  # noqa: RUF012 -- never changed
-    ca_cert: str | None = None
+    config: str | None = None
+    remote: str | None = None
+    fields: dict[str, object] = {}  # noqa: RUF012 -- never changed
     report: str | None = None
     quiet: bool = False
     fail_fast: bool = False
     force: bool = False
+
+    def with_metalinks(self) -> GetOptions:
+        """Return these options with each URL, or path, that is called as a metalink among the lists."""
+        named = tuple(url for url in self.urls if url.partition("?")[0].lower().endswith((".meta4", ".metalink")))
+        if not named or self.output is not None:
+            return self
+        return self._replace(urls=tuple(url for url in self.urls if url not in named), lists=(*named, *self.lists))
 
     def contradiction(self) -> str | None:
         """Say which options do not go together; None when all do."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from twisted_pulp.cli._options import GetOptions, digest_of, header_of, timeout_of, unique
+from twisted_pulp.cli._reach import fields_of, reaching
 
 __all__ = ["program", "run_program"]
 
@@ -84,21 +85,43 @@ def program() -> None:
 @click.option(
     "--header", "headers", multiple=True, metavar="K:V", callback=_pairs(header_of), help="Sent with each request."
 )
-@click.option("--ca-cert", metavar="FILE", help="Certificate authorities to trust too (PEM).")
 @click.option("--report", metavar="FILE", help="Write what became of each file there, as JSON lines.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first file that fails.")
 @click.option("--force", is_flag=True, help="Fetch files that are there already, too.")
+@reaching
 def get(**given: Any) -> int:
     """
     Download each URL, and each file of each LIST.
 
-    A LIST has JSON lines with url, path, size and digests; or URLs; or is a PULP_MANIFEST.
+    A URL may be relative to that of the --remote, or to --base.
+
+    A LIST has JSON lines with url, path, size and digests; or URLs; or is a PULP_MANIFEST or a metalink. A URL or path
+    that ends with .meta4 or .metalink is one too, unless it is given a name with -o.
     """
-    options = GetOptions(**given)
+    try:
+        fields = fields_of(given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    options = GetOptions(**given, fields=fields).with_metalinks()
     contradiction = options.contradiction()
     if contradiction is not None:
         raise click.UsageError(contradiction)
     from twisted_pulp.cli._get import get as run
 
     return run(options)
+
+
+@program.command(epilog="Exits 0 when all is well, 1 when a remote cannot be reached, 2 when the settings are wrong.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--config", metavar="FILE", help="Settings, with remotes by name (TOML).")
+@click.option("--probe/--no-probe", default=True, help="Ask each remote for its URL.  [default: probe]")
+def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
+    """
+    Say what is wrong with the settings, by line and field, and whether each remote can be reached.
+
+    NAMEs are the remotes to ask; default: all.
+    """
+    from twisted_pulp.cli._check import check as run
+
+    return run(config, names, probe)

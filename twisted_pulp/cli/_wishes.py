@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from twisted_pulp.cli._config import remote_of
 from twisted_pulp.cli._options import GetOptions
 from twisted_pulp.digests import WEAK
 from twisted_pulp.download import Download
 from twisted_pulp.errors import DownloadError, SettingsError, shown
 from twisted_pulp.lists import file_root_of
 from twisted_pulp.names import file_name_of
-from twisted_pulp.settings import TLS, Remote, Retry, Timeouts
+from twisted_pulp.settings import Remote
+from twisted_pulp.urls import join
 
 __all__ = ["Wishes"]
 
@@ -45,24 +46,31 @@ class Wishes:
             if name != "-" and "://" not in name and not os.access(name, os.R_OK):
                 raise SettingsError("input", name, "a file that can be read, a URL, or -")
         directory = None if options.output is not None else options.directory
-        return cls(_remote(options), tuple(_download(url, options) for url in options.urls), directory)
+        remote = _remote(options)
+        return cls(remote, tuple(_download(_absolute(url, remote), options) for url in options.urls), directory)
 
 
 def _remote(options: GetOptions) -> Remote:
-    retry: dict[str, Any] = {} if options.retries is None else {"retries": options.retries}
-    return Remote(
-        headers=options.headers,
-        tls=TLS(ca_cert=options.ca_cert),
-        timeouts=Timeouts(**options.timeouts),  # type: ignore[arg-type]  # the fields that cannot be None say so
-        retry=Retry(**retry),
-        file_roots=_roots(options),
-    )
+    fields = dict(options.fields)
+    fields.update({f"timeouts.{name}": value for name, value in options.timeouts.items()})
+    if options.retries is not None:
+        fields["retry.retries"] = options.retries
+    if options.headers:
+        fields["headers"] = options.headers
+    remote, roots = remote_of(options.config, options.remote, fields), _roots(options)
+    return evolve(remote, file_roots=(*remote.file_roots, *roots)) if roots else remote
 
 
 def _roots(options: GetOptions) -> tuple[str, ...]:
     # Who names a file:// URL or a list trusts what is beside it; a list that came over the network opens nothing.
     found = (file_root_of(name) for name in (*options.urls, *options.lists) if "://" not in name or name[:5] == "file:")
     return tuple(dict.fromkeys(root for root in found if root is not None))
+
+
+def _absolute(url: str, remote: Remote) -> str:
+    if "://" in url or remote.url is None:
+        return url
+    return join(remote.url if remote.url.endswith("/") else f"{remote.url}/", url)
 
 
 def _download(url: str, options: GetOptions) -> Download:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, I
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
@@ -17,10 +16,11 @@ from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Tota
 from twisted_pulp.downloader._crowd import Crowd, Results
 from twisted_pulp.downloader._groups import grouped
 from twisted_pulp.errors import Cancelled, PathError, PulpError
-from twisted_pulp.http import basic, fields_of, refuse
+from twisted_pulp.http import fields_of, refuse
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import FileTarget, Hooks, Place, Transfer, Tree, WriterTarget
+from twisted_pulp.transfer._ask import request_headers
 from twisted_pulp.transfer._attempt import named
 from twisted_pulp.transfer._file import SMALL
 from twisted_pulp.transfer._proof import algorithms_of
@@ -145,14 +145,11 @@ class Downloader:
             url=download.url, started=context.now(), attachment=download.attachment, download=download
         )
         for source in download.sources:
-            headers = dict(download.headers)
-            if source.userinfo is not None:
-                headers["Authorization"] = basic(*source.userinfo)
-            given = Headers({name.encode("ascii"): [value.encode("latin-1")] for name, value in headers.items()})
+            given = request_headers(download, source, None, None)
             agent = self.agent if source.remote is None else context.agent(source.remote)
             started, status, error = context.now(), None, None
             try:
-                response = await agent.request(b"HEAD", source.url.encode("ascii"), given if headers else None)
+                response = await agent.request(b"HEAD", source.url.encode("ascii"), given)
                 refuse(response)
                 status = response.code
                 report.source, report.status, report.headers = source, response.code, fields_of(response)

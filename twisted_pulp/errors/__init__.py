@@ -9,14 +9,18 @@ Everything this package raises on purpose::
          +- HTTPStatusError
          |   +- NotFound
          |   +- NotAuthorized
-         |   +- ProxyError
          +- ConnectError
          |   +- DNSError
+         |   +- BindError
          |   +- ConnectionRefused
          |   +- TLSError
+         |   +- ProxyError
+         |       +- ProxyNotAuthorized
          +- ConnectionLost
+         |   +- StreamReset
          +- DownloadTimeout
          |   +- ConnectTimeout (also a ConnectError)
+         |   |   +- ProxyTimeout (also a ProxyError)
          |   +- HeadersTimeout
          |   +- IdleTimeout
          |   +- LowSpeed
@@ -44,12 +48,12 @@ from twisted_pulp.errors._answer import (
     NotAuthorized,
     NotFound,
     ProtocolError,
-    ProxyError,
     RedirectError,
     ResumeRefused,
     RetryLater,
 )
 from twisted_pulp.errors._connection import (
+    BindError,
     ConnectError,
     ConnectionLost,
     ConnectionRefused,
@@ -59,6 +63,10 @@ from twisted_pulp.errors._connection import (
     HeadersTimeout,
     IdleTimeout,
     LowSpeed,
+    ProxyError,
+    ProxyNotAuthorized,
+    ProxyTimeout,
+    StreamReset,
     TLSError,
     TotalTimeout,
 )
@@ -84,6 +92,7 @@ from twisted_pulp.errors._root import (
 )
 
 __all__ = [
+    "BindError",
     "Cancelled",
     "ConnectError",
     "ConnectTimeout",
@@ -104,6 +113,8 @@ __all__ = [
     "PathError",
     "ProtocolError",
     "ProxyError",
+    "ProxyNotAuthorized",
+    "ProxyTimeout",
     "PulpError",
     "RedirectError",
     "ResumeRefused",
@@ -112,6 +123,7 @@ __all__ = [
     "SizeMismatch",
     "StorageError",
     "StorageFull",
+    "StreamReset",
     "TLSError",
     "TooLarge",
     "TotalTimeout",

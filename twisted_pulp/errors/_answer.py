@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from twisted_pulp.errors._connection import ProxyNotAuthorized
 from twisted_pulp.errors._root import DownloadError
 
 __all__ = [
@@ -11,7 +12,6 @@ __all__ = [
     "NotAuthorized",
     "NotFound",
     "ProtocolError",
-    "ProxyError",
     "RedirectError",
     "ResumeRefused",
     "RetryLater",
@@ -45,12 +45,14 @@ class HTTPStatusError(DownloadError):
     @classmethod
     def of(
         cls, url: str, status: int, headers: dict[str, str] | None = None, phrase: str | None = None
-    ) -> HTTPStatusError:
+    ) -> HTTPStatusError | ProxyNotAuthorized:
         """
         Return the error of the class that *status* has.
 
         :param phrase: says more than the standard one; None is the standard one.
         """
+        if status == 407:  # of no server, whoever sent it
+            return ProxyNotAuthorized(url, f"407 {phrase or HTTPStatus(407).phrase}", status=407)
         return _STATUS_CLASSES.get(status, HTTPStatusError)(url, status, headers, phrase)
 
 
@@ -62,15 +64,10 @@ class NotAuthorized(HTTPStatusError):
     """The server wants other credentials (401, 403): check the user name, password and headers of the Remote."""
 
 
-class ProxyError(HTTPStatusError):
-    """A proxy on the way refused (407): check its credentials."""
-
-
 _STATUS_CLASSES: dict[int, type[HTTPStatusError]] = {
     401: NotAuthorized,
     403: NotAuthorized,
     404: NotFound,
-    407: ProxyError,
     410: NotFound,
 }
 

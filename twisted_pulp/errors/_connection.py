@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted_pulp.errors._root import DownloadError
 
 __all__ = [
+    "BindError",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -14,6 +15,10 @@ __all__ = [
     "HeadersTimeout",
     "IdleTimeout",
     "LowSpeed",
+    "ProxyError",
+    "ProxyNotAuthorized",
+    "ProxyTimeout",
+    "StreamReset",
     "TLSError",
     "TotalTimeout",
 ]
@@ -37,6 +42,18 @@ class DNSError(ConnectError):
         self.retryable = retryable
 
 
+class BindError(ConnectError):
+    """
+    Our own end of the connection could not be had: check `Network.bind_address`.
+
+    Final when it is no address of this machine; retryable when all its ports are taken.
+    """
+
+    def __init__(self, url: str = "", detail: str = "", *, retryable: bool = False) -> None:
+        super().__init__(url, detail)
+        self.retryable = retryable
+
+
 class ConnectionRefused(ConnectError):
     """Nothing listens at that address: check the port, or whether the server is up."""
 
@@ -53,10 +70,46 @@ class TLSError(ConnectError):
         self.retryable = retryable
 
 
+class ProxyError(ConnectError):
+    """
+    The proxy on the way made no connection: the detail names it and says why.
+
+    Retryable when it could not be reached, broke off, or answered what passes, as 502, 503 or 504; final when it
+    refused.
+
+    :ivar status: what an HTTP proxy answered, or None. It says nothing about the file: it is the proxy's word alone.
+    """
+
+    def __init__(self, url: str = "", detail: str = "", *, status: int | None = None, retryable: bool = True) -> None:
+        super().__init__(url, detail)
+        self.status, self.retryable = status, retryable
+
+
+class ProxyNotAuthorized(ProxyError):
+    """The proxy wants other credentials (407, or SOCKS5's refusal): check the user name and password of the Proxy."""
+
+    def __init__(self, url: str = "", detail: str = "", *, status: int | None = None) -> None:
+        super().__init__(url, detail, status=status, retryable=False)
+
+
 class ConnectionLost(DownloadError):
     """The connection broke before the response was complete: another try may succeed."""
 
     retryable = True
+
+
+class StreamReset(ConnectionLost):
+    """
+    The server broke off this response alone (HTTP/2): another try may succeed.
+
+    :ivar code: the name of the reason it gave (RFC 9113 section 7), as "INTERNAL_ERROR".
+    :ivar processed: false when the server has done nothing about the request.
+    """
+
+    def __init__(self, url: str = "", code: str = "", processed: bool = True) -> None:
+        done = "broke the response off" if processed else "did not take the request"
+        super().__init__(url, f"the server {done}: {code}")
+        self.code, self.processed = code, processed
 
 
 class DownloadTimeout(DownloadError):
@@ -75,6 +128,10 @@ class DownloadTimeout(DownloadError):
 
 class ConnectTimeout(DownloadTimeout, ConnectError):
     """No connection in time: check the host, or raise `Timeouts.connect`."""
+
+
+class ProxyTimeout(ConnectTimeout, ProxyError):
+    """No connection through the proxy in time: check the proxy, or raise `Timeouts.connect`."""
 
 
 class HeadersTimeout(DownloadTimeout):

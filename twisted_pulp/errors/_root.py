@@ -60,8 +60,9 @@ class DownloadError(PulpError):
     detail: str
 
     def __init__(self, url: str = "", detail: str = "") -> None:
+        url = shown(url)
         super().__init__(url, detail)
-        self.url, self.detail = shown(url), detail
+        self.url, self.detail = url, detail
 
     @property
     def reason(self) -> str:

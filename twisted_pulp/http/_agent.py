@@ -47,7 +47,7 @@ class HTTPAgent:
 
     def __init__(self, reactor: Any, endpoints: IAgentEndpointFactory, pool: ConnectionPool) -> None:
         self._reactor, self._endpoints, self._pool = reactor, endpoints, pool
-        self._known: dict[tuple[bytes, bytes], tuple[Any, object, bytes]] = {}
+        self._known: dict[tuple[bytes, bytes], tuple[Any, object, bytes, Any]] = {}
         self._stock: Any = None
 
     def request(
@@ -59,7 +59,7 @@ class HTTPAgent:
         :raises ValueError: when *uri* is not what may be sent: it has a user name, a space, or no host.
         """
         if bodyProducer is not None or method not in _LEAN:
-            made: Deferred[IResponse] = self._agent().request(method, uri, headers, bodyProducer)
+            made: Deferred[IResponse] = self._agent(uri).request(method, uri, headers, bodyProducer)
             return made
         parts = _parts(uri)
         if parts is None:
@@ -72,16 +72,16 @@ class HTTPAgent:
             except SchemeNotSupported:
                 return fail()
             self._known[scheme, authority] = known
-        endpoint, key, host = known
+        endpoint, key, host, makes = known
         if target[:1] != b"/":
             target = b"/" + target
-        request = Request(method, target, headers, host, uri, self._pool.persistent)
+        request = makes(method, target, headers, host, uri, self._pool.persistent)
         kept = self._pool.take(key, endpoint)
         if kept is not None:
             return kept.request(request)
         return self._pool.getConnection(key, endpoint).addCallback(_asked, request)
 
-    def _learn(self, scheme: bytes, authority: bytes) -> tuple[Any, object, bytes]:
+    def _learn(self, scheme: bytes, authority: bytes) -> tuple[Any, object, bytes, Any]:
         match = _authority(authority)
         port = int(match[2] or _PORTS.get(scheme, 0)) if match else 0
         if match is None or (not 0 < port < 65536 and scheme in _PORTS):
@@ -91,13 +91,23 @@ class HTTPAgent:
         host = match[1].lower()
         line = host if port == _PORTS.get(scheme) else b"%b:%d" % (host, port)
         host = host.strip(b"[]")
-        return self._endpoints.endpointForURI(_Origin(scheme, host, port)), (scheme, host, port), line
+        endpoint: Any = self._endpoints.endpointForURI(_Origin(scheme, host, port))
+        return endpoint, (scheme, host, port), line, getattr(endpoint, "makes", Request)
 
-    def _agent(self) -> Any:
+    def _agent(self, uri: bytes) -> Any:
+        if getattr(self._endpoints, "proxies", None) is not None:
+            parts = _parts(uri)
+            if parts is None and uri[:4].lower() == b"http":  # it would go to the proxy as it is, secrets and all
+                raise ValueError("Invalid URI: it cannot be asked for")
+            if parts is not None and parts[1].lower() == b"http":
+                endpoint, _, _, makes = self._learn(b"http", parts[2])
+                if makes is not Request:
+                    return makes.agent(self._reactor, endpoint, self._pool)
         if self._stock is None:
             from twisted.web.client import Agent
 
-            self._stock = Agent.usingEndpointFactory(self._reactor, self._endpoints, self._pool)
+            single = getattr(self._endpoints, "single", self._endpoints)  # bodies of requests go by HTTP/1.1
+            self._stock = Agent.usingEndpointFactory(self._reactor, single, self._pool)
         return self._stock
 
 

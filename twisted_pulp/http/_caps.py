@@ -18,12 +18,14 @@ class Cap:
     A token is a request in progress; tokens are given in the order they were asked for. Open connections are counted
     apart, since an idle one holds no token: when there is no room for a new one, the oldest idle one must go first.
 
+    Fewer tokens than the limit may be given for a while: then the cap keeps the others itself.
+
     :param limit: connections, at least 1.
     :ivar open: connections that are being made, busy, idle or being closed.
     :ivar high: the most that were ever open.
     """
 
-    __slots__ = ("_room", "high", "limit", "open", "semaphore")
+    __slots__ = ("_coming", "_kept", "_room", "high", "limit", "open", "semaphore")
 
     def __init__(self, limit: int) -> None:
         if type(limit) is not int or limit < 1:
@@ -32,6 +34,8 @@ class Cap:
         self.semaphore = DeferredSemaphore(limit)
         self.open = self.high = 0
         self._room: deque[Deferred[None]] = deque()
+        self._kept = 0  # tokens that are not given,
+        self._coming: list[Deferred[DeferredSemaphore]] = []  # and such as will be kept once they come back
 
     @property
     def full(self) -> bool:
@@ -41,7 +45,46 @@ class Cap:
     @property
     def unused(self) -> bool:
         """Whether nothing is open and nobody waits."""
-        return not self.open and not self._room and self.semaphore.tokens == self.semaphore.limit
+        return not self.open and not self._room and self.semaphore.tokens + self._kept == self.semaphore.limit
+
+    @property
+    def busy(self) -> int:
+        """Tokens that were given and are not back yet."""
+        return self.semaphore.limit - self.semaphore.tokens - self._kept
+
+    @property
+    def allowed(self) -> int:
+        """Tokens that may be given: the limit, or less."""
+        return self.limit - self._kept - len(self._coming)
+
+    def allow(self, number: int) -> None:
+        """Give only *number* tokens from now on; those that were given already are kept when they come back."""
+        while self.allowed > number:
+            self._keep()
+        while self.allowed < number and (self._coming or self._kept):
+            self._give()
+
+    def _keep(self) -> None:
+        semaphore = self.semaphore
+        if semaphore.tokens:
+            semaphore.tokens -= 1
+            self._kept += 1
+            return
+        coming: Deferred[DeferredSemaphore] = Deferred()
+        coming.addCallback(self._came, coming)
+        self._coming.append(coming)
+        semaphore.waiting.insert(0, coming)
+
+    def _came(self, _: object, coming: Deferred[DeferredSemaphore]) -> None:
+        self._coming.remove(coming)
+        self._kept += 1
+
+    def _give(self) -> None:
+        if self._coming:
+            self.semaphore.waiting.remove(self._coming.pop())
+        else:
+            self._kept -= 1
+            self.semaphore.release()
 
     def wait(self) -> Deferred[None]:
         """Return a Deferred that fires when a connection is gone; cancelling it leaves the queue."""
@@ -66,6 +109,6 @@ class Cap:
             self._room.popleft().callback(None)
 
     def __repr__(self) -> str:
-        busy = self.semaphore.limit - self.semaphore.tokens
-        waiting = len(self.semaphore.waiting)
-        return f"<Cap {busy} busy, {self.open} open of {self.limit}, {waiting} waiting>"
+        waiting = len(self.semaphore.waiting) - len(self._coming)
+        fewer = "" if self.allowed == self.limit else f", {self.allowed} at once for now"
+        return f"<Cap {self.busy} busy, {self.open} open of {self.limit}, {waiting} waiting{fewer}>"

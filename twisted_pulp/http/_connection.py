@@ -142,7 +142,8 @@ class HTTPConnection(Line):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as why:
-            error = ParseError(str(why.__context__ or why), data[:200])
+            # What came is not shown: there may be cookies in it.
+            error = ParseError(str(why.__context__ or why), b"")
         if head.whole and (error is not None or head.followed(data)):
             error, self._extra = None, True
         if not head.body and not head.whole:  # head, trailers, chunk extensions

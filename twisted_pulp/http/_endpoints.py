@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import UserError
-from twisted.internet.interfaces import (
-    IHostnameResolver,
-    IProtocol,
-    IProtocolFactory,
-    IReactorPluggableNameResolver,
-    IReactorTCP,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import ClientFactory
-from twisted.python.failure import Failure
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import Logger
 from twisted.web.error import SchemeNotSupported
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from twisted_pulp.errors import ConnectTimeout, TLSError
-from twisted_pulp.http._resolver import Address, Resolver
+from twisted_pulp.errors import TLSError
+from twisted_pulp.http._dial import Dialer, late
+from twisted_pulp.http._resolver import Resolver
 from twisted_pulp.http._watch import Watch
-from twisted_pulp.settings import TLS, Timeouts
+from twisted_pulp.settings import TLS, Network, Remote, Timeouts
 
 if TYPE_CHECKING:
     from twisted_pulp.http._caps import Cap
@@ -35,23 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["Endpoints", "OriginEndpoint"]
 
 _MANY = 1000
-_TCP = 30.0
+_BOTH = ("h2", "http/1.1")
 
 
 @implementer(IStreamClientEndpoint)
 class OriginEndpoint:
     """
-    Connect to one origin as one Remote wants it: name, addresses by turns (RFC 8305), TLS.
+    Connect to one origin as one Remote wants it.
 
+    :param dialer: with `dial(host, port, factory)`, as `Dialer` has.
     :ivar key: equal for endpoints whose connections may stand in for each other.
     :ivar timeouts: for the connections and what is asked over them.
     :ivar cap: the Remote's cap on connections, or None.
+    :ivar http2: whether HTTP/2 is wanted; default false.
     """
 
     def __init__(
         self,
-        reactor: Any,
-        resolver: Resolver,
+        dialer: Any,
         watch: Watch,
         host: str,
         port: int,
@@ -60,36 +50,24 @@ class OriginEndpoint:
         key: object,
         cap: Cap | None,
     ) -> None:
-        self._reactor, self._resolver, self._watch = reactor, resolver, watch
+        self._dialer, self._watch = dialer, watch
         self._host, self._port, self._creator = host, port, creator
         self.timeouts, self.key, self.cap = timeouts, key, cap
         self.host_key: object = (host, port)
+        self.http2 = False
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Return a Deferred of a protocol whose connection is ready for a request, TLS and all."""
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        timeouts = self.timeouts
-        numeric = isIPAddress(self._host) or isIPv6Address(self._host)
-        if numeric and self._creator is None:
-            return await _straight(self._reactor, self._host, self._port, timeouts.tcp or _TCP, factory)
-        # Not before it is needed: it brings most of Twisted's TLS with it.
-        from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-
-        if numeric:
-            kind = IPv4Address if isIPAddress(self._host) else IPv6Address
-            found: Sequence[Address] = [kind("TCP", self._host, self._port)]
-        else:
-            asked = self._resolver.lookup(self._host, self._port)
-            found = await self._watch.limit(asked, timeouts.dns, _late("the name server"))
-        reactor: Any = _Resolved(self._reactor, found)
-        # The name is looked up already, and HostnameEndpoint refuses some that have addresses, as my_host.
-        endpoint = HostnameEndpoint(reactor, "resolved.invalid", self._port, timeout=timeouts.tcp or _TCP)
         if self._creator is None:
-            plain: IProtocol = await endpoint.connect(factory)
+            plain: IProtocol = await self._dialer.dial(self._host, self._port, factory)
             return plain
-        protocol: Any = await wrapClientTLS(self._creator, endpoint).connect(factory)
+        from twisted_pulp.http._records import RecordsFactory
+
+        wrapper: Any = await self._dialer.dial(self._host, self._port, RecordsFactory(self._creator, True, factory))
+        protocol = wrapper.wrappedProtocol
         if hasattr(protocol, "secured"):  # other people's protocols have Twisted's checks only
             await self._secured(protocol)
         return protocol  # type: ignore[no-any-return]
@@ -97,13 +75,13 @@ class OriginEndpoint:
     async def _secured(self, protocol: Any) -> None:
         from OpenSSL import SSL
 
-        from twisted_pulp.http._trust import check_name, refusal
+        from twisted_pulp.http._refusal import refusal
 
         waiting: Deferred[None] = Deferred(lambda _: protocol.transport.abortConnection())
         protocol.secured.addCallbacks(lambda _: waiting.callback(None), waiting.errback)
         try:
-            await self._watch.limit(waiting, self.timeouts.tls, _late("the TLS handshake"))
-            check_name(protocol.transport, self._host)
+            await self._watch.limit(waiting, self.timeouts.tls, late("the TLS handshake"))
+            self._creator.approve(protocol.transport)
         except BaseException as error:
             why = refusal(protocol.transport) if isinstance(error, SSL.Error) else None
             protocol.transport.abortConnection()
@@ -115,73 +93,6 @@ class OriginEndpoint:
         return f"<OriginEndpoint {self._host}:{self._port}{' TLS' if self._creator else ''}>"
 
 
-class _Straight(ClientFactory):
-    """Connect to an address: no names, no turns, and nothing between the socket and the protocol."""
-
-    noisy = False
-
-    def __init__(self, factory: IProtocolFactory, made: Deferred[IProtocol]) -> None:
-        self._factory, self._made = factory, made
-
-    def buildProtocol(self, addr: Any) -> Any:
-        protocol: Any = self._factory.buildProtocol(addr)
-        connected = protocol.connectionMade
-
-        def begun() -> None:
-            del protocol.connectionMade  # no cycle is left
-            connected()
-            self._made.callback(protocol)
-
-        protocol.connectionMade = begun
-        return protocol
-
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
-        if not self._made.called:  # stopConnecting says UserError: nobody stops but who cancels
-            self._made.errback(Failure(CancelledError()) if reason.check(UserError) else reason)
-
-
-def _straight(reactor: Any, host: str, port: int, timeout: float, factory: IProtocolFactory) -> Deferred[IProtocol]:
-    made: Deferred[IProtocol] = Deferred(lambda _: connector.stopConnecting())
-    connector = reactor.connectTCP(host, port, _Straight(factory, made), timeout)
-    return made
-
-
-def _late(what: str) -> Any:
-    return lambda seconds: ConnectTimeout(seconds=seconds, detail=f"{what} did not answer in {seconds:g} s")
-
-
-@implementer(IReactorPluggableNameResolver, IReactorTCP, IReactorTime)
-class _Resolved:
-    """A reactor whose names are resolved already, for HostnameEndpoint, which then races the addresses."""
-
-    def __init__(self, reactor: Any, addresses: Sequence[Address]) -> None:
-        self._reactor = reactor
-        self.nameResolver = _Known(addresses)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
-
-
-@implementer(IHostnameResolver)
-class _Known:
-    def __init__(self, addresses: Sequence[Address]) -> None:
-        self._addresses = addresses
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: Any,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Any = None,
-        transportSemantics: str = "TCP",
-    ) -> Any:
-        resolutionReceiver.resolutionBegan(self)
-        for address in self._addresses:
-            resolutionReceiver.addressResolved(address)
-        resolutionReceiver.resolutionComplete()
-        return resolutionReceiver
-
-
 @implementer(IAgentEndpointFactory)
 class Endpoints:
     """
@@ -189,20 +100,55 @@ class Endpoints:
 
     :param resolver: for names.
     :param watch: for time.
-    :param tls: whom to trust.
-    :param timeouts: of the Remote.
+    :param remote: whose settings count.
     :param cap: the Remote's cap on connections, or None.
+    :param identified: whether the client certificate is shown, to `Remote.secret_origins` if there are any.
+    :ivar single: the same without HTTP/2.
     """
 
-    def __init__(
-        self, reactor: Any, resolver: Resolver, watch: Watch, tls: TLS, timeouts: Timeouts, cap: Cap | None = None
-    ) -> None:
-        self._reactor, self._resolver, self._watch = reactor, resolver, watch
-        self._tls, self._timeouts, self._cap = tls, timeouts, cap
-        self._policy: Any = None
-        self._made: dict[tuple[bytes, bytes, int], OriginEndpoint] = {}
+    _log = Logger()
 
-    def endpointForURI(self, uri: Any) -> OriginEndpoint:
+    def __init__(
+        self,
+        reactor: Any,
+        resolver: Resolver,
+        watch: Watch,
+        remote: Remote,
+        cap: Cap | None = None,
+        *,
+        identified: bool = True,
+    ) -> None:
+        # Not the Remote itself: what its agents are made of must not keep it.
+        self._watch, self._cap, self._identified = watch, cap, identified
+        self._http2 = remote.http2
+        # The protocols offered are a part of the key: connections with and without HTTP/2 are kept apart.
+        self._tls: TLS = evolve(remote.tls, alpn=remote.tls.alpn or _BOTH) if remote.http2 else remote.tls
+        self._timeouts = remote.timeouts
+        #: What makes our connections others than those of Remotes without such settings.
+        self._network = None if remote.network == Network() else remote.network
+        self._dialer = Dialer(reactor, resolver, watch, remote.timeouts, remote.network)
+        #: Who may see our certificate; empty: everybody that is asked.
+        self._origins = remote.secret_origins
+        self._trusts: dict[bool, Any] = {}
+        self._believed: set[str] = set()
+        self._made: dict[tuple[bytes, bytes, int], Any] = {}
+        self.single = self
+        if remote.http2:
+            alone = evolve(remote, http2=False, tls=evolve(remote.tls, alpn=()))
+            self.single = Endpoints(reactor, resolver, watch, alone, cap, identified=identified)
+        #: None: no origin is reached through a proxy.
+        self.proxies: Any = None
+        if remote.proxy is not None or remote.proxy_from_environment:
+            from twisted_pulp.http._proxies import Proxies
+
+            self.proxies = Proxies(remote.proxy, self._dialer, watch, remote.timeouts)
+
+    @property
+    def dialer(self) -> Dialer:
+        """What connects to hosts as the Remote wants it."""
+        return self._dialer
+
+    def endpointForURI(self, uri: Any) -> Any:
         """
         Return the endpoint for *uri*'s origin.
 
@@ -213,22 +159,34 @@ class Endpoints:
         if endpoint is None:
             if uri.scheme not in (b"http", b"https"):
                 raise SchemeNotSupported(f"cannot connect for {uri.scheme!r}")
-            secure = uri.scheme == b"https"
-            # The name, not an object: connections of Remotes with equal settings may stand in for each other.
-            key = (*origin, self._tls if secure else None)
             host = uri.host.decode("ascii").strip("[]")
-            creator = self._creator(host, uri.port) if secure else None
-            endpoint = OriginEndpoint(
-                self._reactor, self._resolver, self._watch, host, uri.port, creator, self._timeouts, key, self._cap
-            )
+            trust = self.trust("https", host, uri.port) if uri.scheme == b"https" else None
+            creator = None if trust is None else trust.creatorForNetloc(host.encode("ascii"), uri.port)
+            # One Trust stands for equal settings: connections of Remotes that have them may stand in for each other.
+            key: tuple[object, ...] = (*origin, trust, self._network)
+            dialer: Any = self._dialer
+            route = None if self.proxies is None else self.proxies.route(uri.scheme.decode("ascii"), host, uri.port)
+            if route is not None:
+                dialer, key = route.dialer, (*key, route.key)
+            endpoint = OriginEndpoint(dialer, self._watch, host, uri.port, creator, self._timeouts, key, self._cap)
+            if route is not None:
+                endpoint = route.around(endpoint)
+            endpoint.http2 = self._http2 and creator is not None
             if len(self._made) >= _MANY:
                 self._made.clear()
+                self._believed.clear()
             self._made[origin] = endpoint
         return endpoint
 
-    def _creator(self, host: str, port: int) -> Any:
-        if self._policy is None:
-            from twisted_pulp.http._trust import Trust
+    def trust(self, scheme: str, host: str, port: int) -> Any:
+        """Return the `Trust` for connections to that origin, with our certificate if it is for it."""
+        known = self._identified and (not self._origins or (scheme, host, port) in self._origins)
+        trust = self._trusts.get(known)
+        if trust is None:
+            from twisted_pulp.http._trust import trust_in
 
-            self._policy = Trust(self._tls)
-        return self._policy.creatorForNetloc(host.encode("ascii"), port)
+            trust = self._trusts[known] = trust_in(self._tls if known else self._tls.anonymous())
+        if not trust.verifies and host not in self._believed:
+            self._believed.add(host)
+            self._log.warn("neither the certificate nor the name of {host} is checked: TLS.verify is false", host=host)
+        return trust

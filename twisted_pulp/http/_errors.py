@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet import error as failing
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -30,7 +30,17 @@ from twisted_pulp.errors import (
     shown,
 )
 
-__all__ = ["ErrorAgent", "translated"]
+__all__ = ["ErrorAgent", "Observer", "translated"]
+
+
+class Observer(Protocol):
+    """Sees how requests end."""
+
+    def answered(self, response: Any, uri: bytes) -> Any:
+        """Return *response*, or another in its place."""
+
+    def failed(self, error: PulpError, uri: bytes) -> None:
+        """Take note of *error*."""
 
 
 @implementer(IAgent)
@@ -39,10 +49,11 @@ class ErrorAgent:
     Fail only with this package's errors, each with its URL.
 
     :param agent: that makes the requests.
+    :param observer: sees every response and error; default None.
     """
 
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
+    def __init__(self, agent: IAgent, observer: Observer | None = None) -> None:
+        self._agent, self._observer = agent, observer
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
@@ -54,11 +65,16 @@ class ErrorAgent:
             return fail()
         except (ValueError, TypeError):  # their words may hold a password
             return fail(SettingsError("url", shown(uri.decode("latin-1")), "a URL that can be asked for"))
-        return d.addErrback(_raised, uri)
+        observer = self._observer
+        if observer is None:
+            return d.addErrback(_raised, uri)
+        return d.addCallbacks(observer.answered, _raised, (uri,), {}, (uri, observer))
 
 
-def _raised(failure: Failure, uri: bytes) -> Any:
+def _raised(failure: Failure, uri: bytes, observer: Observer | None = None) -> Any:
     error = translated(failure, uri.decode("latin-1"))
+    if observer is not None:
+        observer.failed(error, uri)
     if error is failure.value:
         return failure
     raise error from failure.value
@@ -130,9 +146,11 @@ def _of(error: BaseException, url: str) -> PulpError | None:
 
 
 def _tls(error: Exception, url: str) -> TLSError:
+    from twisted_pulp.http._refusal import handshake_words
+
     parts = error.args[0] if error.args else None
     if not isinstance(parts, list) or not parts:  # the peer went away in the middle
         return TLSError(url, "the TLS handshake was broken off", retryable=True)
     words = "; ".join(str(part[-1]) for part in parts)
     broken = any("unexpected eof" in str(part[-1]) for part in parts)
-    return TLSError(url, f"TLS failed: {words}", retryable=broken)
+    return TLSError(url, handshake_words(words), retryable=broken)

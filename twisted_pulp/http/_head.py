@@ -158,7 +158,7 @@ class Head:
         if self._overhead or self.read > _LINE:  # only then can one be as long as that
             longest = max(pairs, key=lambda pair: len(pair[0]) + len(pair[1]), default=(b"", b""))
             if len(longest[0]) + len(longest[1]) > _LINE:
-                raise ParseError(f"a header of more than {_LINE} bytes", longest[0][:100])
+                raise ParseError(f"a header of more than {_LINE} bytes", b"")
         self._overhead, self._allowed = 0, _QUIET
         length: Any = UNKNOWN_LENGTH
         chunked = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
@@ -10,18 +9,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from twisted_pulp.http._credentials import Credentials
 from twisted_pulp.http._request import FixedHeaders
 from twisted_pulp.settings import Remote
-from twisted_pulp.urls import origin_of
+from twisted_pulp.urls import Origin, origin_of
 
-__all__ = ["HeaderAgent", "basic"]
+__all__ = ["HeaderAgent"]
 
 _MANY = 1000
-
-
-def basic(username: str, password: str | None) -> str:
-    """Return the value of Authorization for *username* and *password* (RFC 7617)."""
-    return "Basic " + b64encode(f"{username}:{password or ''}".encode()).decode("ascii")
 
 
 def _encoded(headers: Mapping[str, str]) -> dict[bytes, list[bytes]]:
@@ -36,24 +31,26 @@ class HeaderAgent:
     `Accept-Encoding: identity` goes with everything (bytes are wanted as they are), unless a request has its own.
 
     :param agent: that makes the requests.
-    :param remote: whose `secret_origins` get its `username`, `password` and `headers`; where there are none, every
-        origin that is asked does.
+    :param remote: whose `secret_origins` get its `headers`; where there are none, every origin that is asked does.
     :param user_agent: what it says when the Remote does not.
+    :param credentials: of the Remote; default None: they are made here.
     """
 
-    def __init__(self, agent: IAgent, remote: Remote, user_agent: str) -> None:
-        self._agent, self._origins = agent, remote.secret_origins
-        public = {"User-Agent": remote.user_agent or user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
-        secret = dict(remote.headers)
-        if remote.username is not None:
-            secret["Authorization"] = basic(remote.username, remote.password)
-        theirs = {name.lower() for name in secret}
-        self._public = FixedHeaders(_encoded(public))
-        self._all = FixedHeaders(
-            _encoded({**{name: value for name, value in public.items() if name.lower() not in theirs}, **secret})
-        )
-        self._secret = bool(secret) and bool(self._origins)
+    def __init__(self, agent: IAgent, remote: Remote, user_agent: str, credentials: Credentials | None = None) -> None:
+        self._agent, self._origins, self._given = agent, remote.secret_origins, remote.headers
+        self._credentials = Credentials(remote) if credentials is None else credentials
+        self._open = {"User-Agent": remote.user_agent or user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+        self._public = FixedHeaders(_encoded(self._open))
+        self._all = self._with(self._credentials.fixed)
+        fixed = self._credentials.fixed is not None or bool(self._given)
+        self._secret = self._credentials.differs or (fixed and bool(self._origins))
         self._for: dict[bytes, FixedHeaders] = {}
+
+    def _with(self, authorization: str | None) -> FixedHeaders:
+        secret = dict(self._given) if authorization is None else {**self._given, "Authorization": authorization}
+        theirs = {name.lower() for name in secret}
+        ours = {name: value for name, value in self._open.items() if name.lower() not in theirs}
+        return FixedHeaders(_encoded({**ours, **secret}))
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
@@ -74,6 +71,10 @@ class HeaderAgent:
         if known is None:
             if len(self._for) >= _MANY:
                 self._for.clear()
-            theirs = origin_of(uri.decode("latin-1")) in self._origins
-            known = self._for[origin] = self._all if theirs else self._public
+            known = self._for[origin] = self._chosen(origin_of(uri.decode("latin-1")))
         return known
+
+    def _chosen(self, origin: Origin) -> FixedHeaders:
+        if self._origins and origin not in self._origins:
+            return self._public
+        return self._with(self._credentials.of(origin)) if self._credentials.differs else self._all

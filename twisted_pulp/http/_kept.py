@@ -9,15 +9,14 @@ from twisted.internet.error import ConnectionClosed
 from twisted.python.failure import Failure
 from twisted.web._newclient import RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived
 
-from twisted_pulp.http._lane import Pooled
-
 if TYPE_CHECKING:
+    from twisted_pulp.http._lane import Pooled
     from twisted_pulp.http._pool import ConnectionPool
 
-__all__ = ["Kept"]
+__all__ = ["IDEMPOTENT", "Kept"]
 
-# RFC 9110 section 9.2.2.
-_IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
+#: Methods of requests that may be made twice (RFC 9110 section 9.2.2).
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"})
 _NOT_HEARD = (RequestNotSent, RequestTransmissionFailed, ResponseNeverReceived)
 
 
@@ -43,7 +42,7 @@ class Kept:
         error = why.value
         if (
             not self._pool.retryAutomatically
-            or request.method not in _IDEMPOTENT
+            or request.method not in IDEMPOTENT
             or request.bodyProducer is not None
             or not isinstance(error, _NOT_HEARD)
             or not all(reason.check(ConnectionClosed) for reason in getattr(error, "reasons", ()))

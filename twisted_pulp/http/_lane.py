@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
 from twisted_pulp.http._caps import Cap
 from twisted_pulp.http._connection import HTTPConnection
+from twisted_pulp.http._kept import Kept
 from twisted_pulp.http._outbox import Outbox
 
-__all__ = ["Lane", "Pooled", "PooledFactory"]
+if TYPE_CHECKING:
+    from twisted_pulp.http._h2_share import Wide
+    from twisted_pulp.http._pool import ConnectionPool
+
+__all__ = ["Counted", "Lane", "Pooled", "PooledFactory"]
 
 
-class Pooled(HTTPConnection):
+class Counted:
     """
-    A connection and what the pool knows of it.
+    What the pool knows of a connection.
 
     :ivar lane: where it belongs.
     :ivar caps: those that count it.
@@ -44,6 +50,14 @@ class Pooled(HTTPConnection):
         return True
 
 
+class Pooled(Counted, HTTPConnection):
+    """A connection for one request at a time."""
+
+    def seat(self, pool: ConnectionPool, endpoint: Any) -> Any:
+        """Return what makes a request on it: once more on another, if it has served before."""
+        return Kept(pool, self, endpoint) if self.served else self
+
+
 class Lane:
     """
     Connections with one key.
@@ -52,23 +66,37 @@ class Lane:
     :param host_key: what they share with those of other keys to the same host.
     :ivar idle: those without a request; the last is taken first.
     :ivar users: how many want one.
+    :ivar wide: those of HTTP/2 beside it, or None where it is not wanted.
+    :ivar plain: whether the server was asked, and wants no HTTP/2.
     """
 
-    __slots__ = ("_caps", "host", "host_key", "idle", "key", "users")
+    __slots__ = ("_caps", "host", "host_key", "idle", "key", "plain", "users", "wide")
 
     def __init__(self, key: object, host_key: object, host: Cap, overall: Cap) -> None:
         self.key, self.host_key, self.host = key, host_key, host
         self.idle: list[Pooled] = []
         self.users = 0
-        self._caps: dict[Cap | None, tuple[Cap, ...]] = {None: (host, overall)}
+        self.wide: Wide | None = None
+        self.plain = False
+        self._caps: dict[Cap | tuple[Cap, ...] | None, tuple[Cap, ...]] = {None: (host, overall)}
 
-    def caps_with(self, remote: Cap | None) -> tuple[Cap, ...]:
-        """Return the caps that hold for a connection of the Remote with *remote*, in the order of their tokens."""
-        caps = self._caps.get(remote)
+    def widen(self, pool: ConnectionPool) -> None:
+        """Have a lane of HTTP/2 beside it."""
+        from twisted_pulp.http._h2_share import Wide
+
+        self.wide = Wide(self, pool)
+
+    def wanted(self, caps: tuple[Cap, ...]) -> bool:
+        """Return whether who waited for room still wants it; true here: who does not has left."""
+        return True
+
+    def caps_with(self, others: Cap | tuple[Cap, ...] | None) -> tuple[Cap, ...]:
+        """Return the caps that hold for a connection, in the order of their tokens; *others* stand in the middle."""
+        caps = self._caps.get(others)
         if caps is None:
-            assert remote is not None
+            assert others is not None
             host, overall = self._caps[None]
-            caps = self._caps[remote] = (host, remote, overall)
+            caps = self._caps[others] = (host, *(others if isinstance(others, tuple) else (others,)), overall)
         return caps
 
 
@@ -76,6 +104,7 @@ class PooledFactory(Factory):
     """
     Make the connections of one attempt; happy eyeballs may need more than one.
 
+    :param kind: called to make one, as `Pooled`.
     :ivar built: all of them.
     """
 
@@ -88,13 +117,15 @@ class PooledFactory(Factory):
         quiescent: Callable[[Pooled], None],
         lost: Callable[[Pooled], None],
         outbox: Outbox,
+        kind: Callable[..., Any] = Pooled,
     ) -> None:
         self._lane, self._caps, self._quiescent, self._lost, self._outbox = lane, caps, quiescent, lost, outbox
+        self._kind = kind
         self.built: list[Pooled] = []
 
     def buildProtocol(self, addr: IAddress | None) -> Pooled:
         """Return a new connection."""
-        connection = Pooled(self._quiescent, self._lost, self._outbox)  # type: ignore[arg-type]  # they get what is made here
+        connection: Pooled = self._kind(self._quiescent, self._lost, self._outbox)
         connection.lane, connection.caps = self._lane, self._caps
         self.built.append(connection)
         return connection

@@ -8,10 +8,9 @@ or room for a new one. Tokens are queued for each host, so a busy host cannot st
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_pulp.errors import ConnectTimeout
@@ -19,6 +18,7 @@ from twisted_pulp.http._caps import Cap
 from twisted_pulp.http._kept import Kept
 from twisted_pulp.http._lane import Lane, Pooled, PooledFactory
 from twisted_pulp.http._outbox import Outbox
+from twisted_pulp.http._paces import Paces
 from twisted_pulp.http._watch import Watch
 
 __all__ = ["ConnectionPool"]
@@ -36,6 +36,7 @@ class ConnectionPool:
     :ivar cachedConnectionTimeout: seconds that an idle connection is kept; default 60.
     :ivar retryAutomatically: whether an idempotent request is sent again, once, when a kept connection died before a
         byte came; default true.
+    :ivar paces: the hosts that are asked less at once than the cap allows, because they answered that it is too much.
     """
 
     retryAutomatically = True
@@ -54,9 +55,10 @@ class ConnectionPool:
         self.overall = Cap(connections)
         self.maxPersistentPerHost = Cap(per_host).limit
         self._watch = Watch(reactor) if watch is None else watch
-        self._outbox = Outbox(reactor)
+        self.outbox = Outbox(reactor)
         self._lanes: dict[object, Lane] = {}
         self._hosts: dict[object, Cap] = {}
+        self.paces = Paces(reactor, per_host, self._hosts)
         self._open: dict[Pooled, None] = {}
         self._idle: dict[Pooled, None] = {}  # without a request, oldest first
         self._waiting: dict[Deferred[Any], None] = {}
@@ -72,15 +74,17 @@ class ConnectionPool:
             return succeed(kept)
         lane = self._lane(key, endpoint)
         caps = lane.caps_with(getattr(endpoint, "cap", None))
-        return self._wanted(self._get(lane, caps, endpoint))
+        if lane.wide is not None and not lane.plain:
+            return self._wanted(lane.wide.share(caps).seat(endpoint))
+        return self._wanted(Deferred.fromCoroutine(self.single(lane, caps, endpoint)))
 
     def fresh(self, key: object, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
         """As `getConnection`, but never one that has served before."""
         lane = self._lane(key, endpoint)
-        return self._wanted(self._get(lane, lane.caps_with(getattr(endpoint, "cap", None)), endpoint, fresh=True))
+        caps = lane.caps_with(getattr(endpoint, "cap", None))
+        return self._wanted(Deferred.fromCoroutine(self.single(lane, caps, endpoint, fresh=True)))
 
-    def _wanted(self, getting: Coroutine[Any, Any, Any]) -> Deferred[Any]:
-        d = Deferred.fromCoroutine(getting)
+    def _wanted(self, d: Deferred[Any]) -> Deferred[Any]:
         if not d.called:
             self._waiting[d] = None
             d.addBoth(self._got, d)
@@ -113,8 +117,10 @@ class ConnectionPool:
             host_key = getattr(endpoint, "host_key", key)
             host = self._hosts.get(host_key)
             if host is None:
-                host = self._hosts[host_key] = Cap(self.maxPersistentPerHost)
+                host = self._hosts[host_key] = self.paces.begun(host_key, Cap(self.maxPersistentPerHost))
             lane = self._lanes[key] = Lane(key, host_key, host, self.overall)
+            if getattr(endpoint, "http2", False):
+                lane.widen(self)
         return lane
 
     def _reused(self, lane: Lane, caps: tuple[Cap, ...]) -> Pooled | None:
@@ -130,7 +136,14 @@ class ConnectionPool:
             return connection
         return None
 
-    async def _get(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any, fresh: bool = False) -> Any:
+    async def single(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any, fresh: bool = False) -> Any:
+        """Return something with `request`, over a connection that nobody else uses now."""
+        connection = await self.have(lane, caps, endpoint, fresh)
+        seat = getattr(connection, "seat", None)  # other people's endpoints have other connections
+        return connection if seat is None else seat(self, endpoint)
+
+    async def have(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any, fresh: bool = False) -> Any:
+        """Return a connection of *lane*, with a token of each of *caps*."""
         held = []
         lane.users += 1
         try:
@@ -138,9 +151,10 @@ class ConnectionPool:
                 await cap.semaphore.acquire()
                 held.append(cap)
             kept = None if fresh else self._reused(lane, caps)
-            if kept is not None:
-                return Kept(self, kept, endpoint)
-            return await self._connect(lane, caps, endpoint)
+            if kept is None:
+                kept = await self._connect(lane, caps, endpoint)
+            kept.timeouts = getattr(endpoint, "timeouts", None)
+            return kept
         except BaseException:
             for cap in reversed(held):
                 cap.semaphore.release()
@@ -149,7 +163,8 @@ class ConnectionPool:
             lane.users -= 1
             self._tidy(lane)
 
-    async def _connect(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any) -> Pooled:
+    async def room(self, caps: tuple[Cap, ...], lane: Lane | None = None) -> None:
+        """Wait until none of *caps* is full, and count one more; cancelled where *lane* wants none any more."""
         while (full := next((cap for cap in caps if cap.full), None)) is not None:
             for cap in caps:
                 cap.nudge()  # the room I leave unused is for others
@@ -158,20 +173,30 @@ class ConnectionPool:
                 self._evict(oldest)
             if full.full:
                 await full.wait()
+                if lane is not None and not lane.wanted(caps):
+                    for cap in caps:
+                        cap.nudge()
+                    raise CancelledError
         for cap in caps:
             cap.opened()
-        factory = PooledFactory(lane, caps, self.quiescent, self.lost, self._outbox)
+
+    async def _connect(self, lane: Lane, caps: tuple[Cap, ...], endpoint: Any) -> Pooled:
+        await self.room(caps, lane)
+        kind = getattr(endpoint, "kind", Pooled)
+        factory = PooledFactory(lane, caps, self.quiescent, self.lost, self.outbox, kind)
         timeouts = getattr(endpoint, "timeouts", None)
         try:
             made = endpoint.connect(factory)
             if timeouts is not None:
-                made = self._watch.limit(made, timeouts.connect, lambda seconds: ConnectTimeout(seconds=seconds))
+                late = getattr(endpoint, "late", None) or (lambda seconds: ConnectTimeout(seconds=seconds))
+                made = self._watch.limit(made, timeouts.connect, late)
             connection: Pooled = await made
         except BaseException:
             self._not_connected(factory, caps)
             raise
+        if lane.wide is not None:
+            connection = lane.wide.understood(connection)
         connection.counted = True
-        connection.timeouts = timeouts
         self._open[connection] = None
         self._watch.add(connection)
         self._watch.add(self)
@@ -188,7 +213,7 @@ class ConnectionPool:
             for cap in caps:
                 cap.closed()
 
-    def quiescent(self, connection: Pooled) -> None:
+    def quiescent(self, connection: Any) -> None:
         """Take *connection* back."""
         connection.lane.idle.append(connection)
         self._idle[connection] = None

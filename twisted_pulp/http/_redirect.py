@@ -44,10 +44,11 @@ class RedirectAgent:
 
     :param agent: that makes the requests.
     :param limit: redirects in a row.
+    :param elsewhere: makes the requests once the origin has changed, and those after it; default: *agent*.
     """
 
-    def __init__(self, agent: IAgent, limit: int) -> None:
-        self._agent, self._limit = agent, limit
+    def __init__(self, agent: IAgent, limit: int, elsewhere: IAgent | None = None) -> None:
+        self._agent, self._limit, self._elsewhere = agent, limit, elsewhere or agent
 
     def request(
         self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
@@ -66,7 +67,7 @@ class RedirectAgent:
     async def _follow(
         self, response: Any, method: bytes, uri: bytes, headers: Headers | None, body: IBodyProducer | None
     ) -> Any:
-        url, followed = uri.decode("latin-1"), 0
+        url, followed, agent = uri.decode("latin-1"), 0, self._agent
         while response.code in _REDIRECTS:
             await discard(response)
             if followed == self._limit:
@@ -78,9 +79,9 @@ class RedirectAgent:
                 method, body = (method if response.code in (307, 308) else b"GET"), None
             target = _target(url, response)
             if origin_of(target) != origin_of(url):
-                headers = _public(headers)
+                headers, agent = _public(headers), self._elsewhere
             previous, url = response, target
-            response = await self._agent.request(method, url.encode("ascii"), headers, body)
+            response = await agent.request(method, url.encode("ascii"), headers, body)
             response.setPreviousResponse(previous)
         return response
 

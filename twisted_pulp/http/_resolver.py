@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -13,10 +14,16 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
 from twisted_pulp.errors import DNSError
+from twisted_pulp.settings import Network
 
-__all__ = ["Address", "Resolver"]
+if TYPE_CHECKING:
+    from twisted_pulp.http._name_cache import NameCache
+
+__all__ = ["Address", "Lookup", "Resolver"]
 
 Address = IPv4Address | IPv6Address
+#: Begins to look up the addresses of a host, for a port.
+Lookup = Callable[[str, int], Deferred[Sequence[Address]]]
 GetAddrInfo = Callable[..., Sequence[tuple[Any, ...]]]
 
 # getaddrinfo's words for "nobody could tell"; everything else is an answer.
@@ -42,6 +49,7 @@ class Resolver:
         self._reactor, self._getaddrinfo = reactor, getaddrinfo
         self._free = DeferredSemaphore(threads)
         self._asking: dict[tuple[str, int], list[Deferred[Sequence[Address]]]] = {}
+        self._caches: WeakValueDictionary[object, NameCache] = WeakValueDictionary()
 
     def lookup(self, host: str, port: int) -> Deferred[Sequence[Address]]:
         """
@@ -56,6 +64,20 @@ class Resolver:
             self._asking[key] = [d]
             self._free.acquire().addCallback(lambda _: self._start(key))
         return d
+
+    def by_servers(self, network: Network) -> NameCache:
+        """Return what asks the name servers of *network* instead; those of equal settings share what they know."""
+        key = (network.name_servers, network.version, network.dns_cache, network.dns_ttl_min, network.dns_ttl_max)
+        cache = self._caches.get(key)
+        if cache is None:
+            from twisted_pulp.http._name_cache import NameCache
+            from twisted_pulp.http._name_servers import NameServers
+
+            reactor: Any = self._reactor  # with sockets and a clock
+            servers = NameServers(reactor, network.name_servers, network.version)
+            times = (network.dns_ttl_min, network.dns_ttl_max) if network.dns_cache else None
+            cache = self._caches[key] = NameCache(reactor, servers.addresses, times)
+        return cache
 
     def _forget(self, key: tuple[str, int], d: Deferred[Sequence[Address]]) -> None:
         waiting = self._asking.get(key, [])

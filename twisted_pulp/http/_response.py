@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.logger import Logger
@@ -14,12 +14,20 @@ from zope.interface import implementer
 
 from twisted_pulp.headers import Fields
 
-if TYPE_CHECKING:
-    from twisted_pulp.http._connection import HTTPConnection
-
 __all__ = ["Response"]
 
 _log = Logger()
+
+
+class _Source(Protocol):
+    """Where a body comes from: a connection, or a stream of one."""
+
+    def pause(self) -> None: ...
+
+    def resume(self, response: Any) -> None: ...
+
+    def give_up(self) -> None: ...
+
 
 # What describes this one connection rather than the response (RFC 9110 section 7.6.1); IResponse leaves them out.
 _CONTROL = frozenset(
@@ -70,7 +78,7 @@ class Response:
 
     def __init__(
         self,
-        connection: HTTPConnection,
+        connection: _Source,
         request: Any,
         version: tuple[bytes, int, int],
         code: int,
@@ -79,7 +87,7 @@ class Response:
         pairs: Sequence[tuple[bytes, bytes]] | bytes,
         body: bytes = b"",
     ) -> None:
-        self._connection: HTTPConnection | None = connection
+        self._connection: _Source | None = connection
         self.request, self.version, self.code = request, version, code
         self.phrase, self.length, self.fields = phrase, length, Fields(pairs)
         self.previousResponse: IResponse | None = None

@@ -16,6 +16,9 @@ from twisted_pulp.http._fields import fields_of
 __all__ = ["StatusAgent"]
 
 
+_OURS = frozenset({b"file", b"ftp", b"ftps"})
+
+
 @implementer(IAgent)
 class StatusAgent:
     """
@@ -39,9 +42,13 @@ def _checked(response: Any, uri: bytes) -> Any:
         return response
     request = getattr(response, "request", None)
     url = (uri if request is None else request.absoluteURI).decode("latin-1")
-    # Our own files' agent says why; what a server says is its own affair.
-    phrase = response.phrase.decode("latin-1") if uri[:5].lower() == b"file:" else None
+    # Our own agents for other schemes say why; what an HTTP server says is its own affair.
+    ours = uri.partition(b":")[0].lower() in _OURS
+    phrase = response.phrase.decode("latin-1") if ours else None
     error = HTTPStatusError.of(url, response.code, dict(fields_of(response)), phrase)
+    proxy = getattr(request, "proxy", None)
+    if proxy is not None:  # nothing tells who of the two answered
+        error.detail += f", through the proxy {proxy}"
 
     def raised(_: None) -> None:
         raise error

@@ -1,4 +1,4 @@
-"""Lists of downloads: read as JSON lines, plain URLs or PULP_MANIFEST; and their reports, written as JSON lines."""
+"""Lists of downloads: JSON lines, plain URLs, PULP_MANIFEST or metalink; and their reports, written as JSON lines."""
 
 from twisted_pulp.lists._inputs import Inputs, file_root_of
 from twisted_pulp.lists._reader import Reader, Refused, lines_of

@@ -14,8 +14,9 @@ from attrs import define, evolve
 from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import DownloadError, PulpError, SettingsError, shown
 from twisted_pulp.interfaces import IDownloader
+from twisted_pulp.lists._metalink import is_metalink, read_any, read_whole
 from twisted_pulp.lists._pipe import is_pipe, piped_lines
-from twisted_pulp.lists._reader import Reader, Refused, lines_of
+from twisted_pulp.lists._reader import Reader, Refused
 from twisted_pulp.settings import Remote
 
 __all__ = ["Inputs", "file_root_of"]
@@ -118,7 +119,7 @@ class Inputs:
             self.refused(Refused(reader.name, error.strerror or str(error)))
             return
         with closing(file):
-            yield from reader.read(lines_of(file))
+            yield from read_any(reader, file)
 
     async def _read_pipe(self, name: str) -> AsyncGenerator[Download]:
         reader = self._reader(name, None if name == STDIN else _base_of(name))
@@ -126,12 +127,18 @@ class Inputs:
         try:
             # A FIFO is opened without waiting for who writes to it; the reactor waits.
             descriptor = _stdin() if name == STDIN else os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+            whole: list[bytes] = []
             async for line in piped_lines(self.reactor, descriptor):
+                if whole or (reader.number == 0 and is_metalink(line)):
+                    whole.append(line)
+                    continue
                 download = reader.take(line)
                 if download is not None:
                     yield download
                 elif reader.hopeless:
                     return
+            for download in read_whole(reader, b"\n".join(whole)) if whole else ():
+                yield download
         except OSError as error:
             self.refused(Refused(reader.name, error.strerror or str(error)))
         finally:
@@ -153,7 +160,7 @@ class Inputs:
         assert report.path is not None
         reader = Reader(shown(name), report.final_url or report.url, self.refused)
         with open(report.path, "rb") as file:  # noqa: ASYNC230 -- a file that was just written
-            for download in reader.read(lines_of(file)):
+            for download in read_any(reader, file):
                 yield download
 
 

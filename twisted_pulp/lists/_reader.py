@@ -39,26 +39,27 @@ class Reader:
     :ivar name: the list, for people's eyes.
     :ivar base: the URL that the names of a PULP_MANIFEST are resolved against, or None.
     :ivar refused: called with each line that is bad; the others go on.
+    :ivar number: of the last line.
     """
 
     name: str
     base: str | None
     refused: Callable[[Refused], object]
-    _number: int = field(init=False, default=0)
+    number: int = field(init=False, default=0)
     _bad: int = field(init=False, default=0)
 
     def take(self, line: bytes) -> Download | None:
         """Return what the next *line* asks for; None when it is blank, a comment or bad."""
-        self._number += 1
+        self.number += 1
         try:
             if len(line) > LONGEST_LINE:
                 raise ValueError(f"longer than {LONGEST_LINE} bytes")
-            if self._number == 1:
+            if self.number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             download = download_of(line, self.base)
         except ValueError as error:
             self._bad += 1
-            self.refused(Refused(f"{self.name}:{self._number}", str(error)))
+            self.refused(Refused(f"{self.name}:{self.number}", str(error)))
             if self._bad == HOPELESS:
                 self.refused(Refused(self.name, f"given up after {HOPELESS} bad lines in a row"))
             return None

@@ -15,7 +15,7 @@ from twisted_pulp.errors import SettingsError, shown
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
-__all__ = ["AgentFactory", "SchemeAgent", "third_party"]
+__all__ = ["AgentFactory", "LateAgent", "SchemeAgent", "third_party"]
 
 #: Called with the reactor and the Remote; returns the agent of a scheme for that Remote.
 AgentFactory = Callable[[Any, Any], IAgent]
@@ -49,6 +49,26 @@ class SchemeAgent:
 
     def __repr__(self) -> str:
         return f"<SchemeAgent {sorted(self._agents)}>"
+
+
+@implementer(IAgent)
+class LateAgent:
+    """
+    An agent that is made, and perhaps imported, when it is first asked.
+
+    :param make: returns it.
+    """
+
+    def __init__(self, make: Callable[[], IAgent]) -> None:
+        self._make, self._made = make, None  # type: Callable[[], IAgent], IAgent | None
+
+    def request(
+        self, method: bytes, uri: bytes, headers: Headers | None = None, bodyProducer: IBodyProducer | None = None
+    ) -> Deferred[IResponse]:
+        """Make a request."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made.request(method, uri, headers, bodyProducer)
 
 
 def third_party() -> Mapping[str, AgentFactory]:

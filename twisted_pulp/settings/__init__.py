@@ -1,7 +1,50 @@
 """Settings: what a user says about an upstream, checked when it is said."""
 
-from twisted_pulp.settings._files import read_settings, write_settings
-from twisted_pulp.settings._remote import TLS, Remote
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from twisted_pulp.settings._network import Network
+from twisted_pulp.settings._proxy import Proxy
+from twisted_pulp.settings._remote import Remote
+from twisted_pulp.settings._tls import TLS
 from twisted_pulp.settings._values import Limits, Retry, Timeouts
 
-__all__ = ["TLS", "Limits", "Remote", "Retry", "Timeouts", "read_settings", "write_settings"]
+if TYPE_CHECKING:
+    from twisted_pulp.settings._convert import changed
+    from twisted_pulp.settings._document import Mistake, Settings, read_document
+    from twisted_pulp.settings._files import read_settings, write_settings
+
+__all__ = [
+    "TLS",
+    "Limits",
+    "Mistake",
+    "Network",
+    "Proxy",
+    "Remote",
+    "Retry",
+    "Settings",
+    "Timeouts",
+    "changed",
+    "read_document",
+    "read_settings",
+    "write_settings",
+]
+
+# Text is read and written by few programs; to import what does it takes time.
+_LATE = {
+    "Mistake": "_document",
+    "Settings": "_document",
+    "changed": "_convert",
+    "read_document": "_document",
+    "read_settings": "_files",
+    "write_settings": "_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return value

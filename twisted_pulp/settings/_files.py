@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar
 
 import attrs
 import msgspec
 
 from twisted_pulp.errors import SettingsError
-from twisted_pulp.settings._remote import Remote
+from twisted_pulp.settings._convert import CODE, NONE, SECRET, made
 
 __all__ = ["read_settings", "write_settings"]
 
 T = TypeVar("T")
 Format = Literal["toml", "json"]
-#: Of a Remote: never written, whatever they hold.
-_SECRET = frozenset({"username", "password", "headers"})
-# TOML has no null.
-_NONE = "none"
+_PRIVATE = "PRIVATE KEY-----"
 
 
 def read_settings(kind: type[T], text: str | bytes, format: Format = "toml") -> T:
@@ -34,37 +31,7 @@ def read_settings(kind: type[T], text: str | bytes, format: Format = "toml") -> 
         data = decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SettingsError(format, str(error), f"valid {format.upper()}") from error
-    return _made(kind, data, "")
-
-
-def _made(kind: type[T], data: object, where: str) -> T:
-    if not isinstance(data, Mapping):
-        raise SettingsError(where or "settings", type(data).__name__, "a table")
-    types = get_type_hints(kind)
-    names = [each.name for each in attrs.fields(kind) if each.init]  # type: ignore[arg-type]
-    given = {}
-    for name, value in data.items():
-        if name not in names:
-            raise SettingsError(f"{where}{name}", "***", "one of " + ", ".join(names))
-        given[name] = _converted(types[name], value, f"{where}{name}")
-    try:
-        return kind(**given)
-    except SettingsError as error:
-        if not where or error.field.startswith(where):
-            raise
-        raise SettingsError(where + error.field, error.value, error.allowed) from error
-
-
-def _converted(kind: Any, value: object, name: str) -> object:
-    if attrs.has(kind):
-        return _made(kind, value, f"{name}.")
-    if value == _NONE and type(None) in get_args(kind):
-        return None
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        held = "***" if name.rpartition(".")[2] in _SECRET else value
-        raise SettingsError(name, held, f"of the right type ({error})") from error
+    return made(kind, data)  # type: ignore[no-any-return]  # a mistake is raised
 
 
 def write_settings(settings: Any, format: Format = "toml") -> bytes:
@@ -81,24 +48,33 @@ def write_settings(settings: Any, format: Format = "toml") -> bytes:
 
 def _plain(settings: Any, format: Format) -> dict[str, Any]:
     data: dict[str, Any] = {}
+    hidden = CODE | SECRET.get(type(settings).__name__, frozenset())
     for each in attrs.fields(type(settings)):
-        if not each.init or (each.name in _SECRET and isinstance(settings, Remote)):
+        if not each.init or each.name in hidden:
             continue
         value = getattr(settings, each.name)
+        if callable(value) or (isinstance(value, str) and _PRIVATE in value):
+            continue
         if attrs.has(type(value)):
             data[each.name] = _plain(value, format)
         elif value is not None:
-            data[each.name] = list(value) if isinstance(value, tuple) else value
+            data[each.name] = _listed(value)
         elif format == "json" or each.default is not None:
-            data[each.name] = None if format == "json" else _NONE
+            data[each.name] = None if format == "json" else NONE
     return data
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _listed(each) for name, each in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _toml(data: Mapping[str, Any], name: str = "") -> bytes:
     # JSON's scalars and lists of text are TOML's too.
     lines = [f"[{name}]\n".encode()] if name else []
     lines += [
-        key.encode() + b" = " + msgspec.json.encode(value) + b"\n"
+        _key(key) + b" = " + msgspec.json.encode(value) + b"\n"
         for key, value in data.items()
         if not isinstance(value, dict)
     ]
@@ -106,3 +82,8 @@ def _toml(data: Mapping[str, Any], name: str = "") -> bytes:
         if isinstance(value, dict):
             lines += [b"\n", _toml(value, f"{name}.{key}" if name else key)]
     return b"".join(lines)
+
+
+def _key(name: str) -> bytes:
+    bare = name.replace("-", "_").isidentifier() and name.isascii()
+    return name.encode() if bare else msgspec.json.encode(name)

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from twisted_pulp.errors import SettingsError
+from twisted_pulp.settings._fields import flag
 
 __all__ = ["Limits", "Retry", "Timeouts"]
 
@@ -77,12 +78,28 @@ class Limits:
     :ivar max_size: bytes of a file, where none is expected; default 16 GiB.
     :ivar max_metadata_size: bytes of a decoded body of `Downloader.http`; default 64 MiB.
     :ivar redirects: redirects followed for one request; default 20, 0 follows none.
+    :ivar requests_per_second: requests of this Remote, retries, redirects and segments too; default None.
+    :ivar bytes_per_second: bytes of bodies that this Remote receives; default None. Remotes with the same `url` share
+        these four limits; `Context.rates` changes them while downloads run.
+    :ivar host_requests_per_second: as `requests_per_second`, for each host of this Remote; default None.
+    :ivar host_bytes_per_second: as `bytes_per_second`, for each host of this Remote; default None.
+    :ivar adaptive: whether the connections to a host that answers 429, 503 or not in time become fewer for a while;
+        default true.
+    :ivar segments: ranges of one file that are fetched at once, where the server allows it; default 1: one stream.
+    :ivar segment_size: bytes below which a range is not divided; default 8 MiB.
     """
 
     connections: int | None = number(None, low=1, none=True, whole=True)
     max_size: int | None = number(16 << 30, zero=True, none=True, whole=True)
     max_metadata_size: int | None = number(64 << 20, zero=True, none=True, whole=True)
     redirects: int = number(20, zero=True, high=1000, whole=True)
+    requests_per_second: float | None = number(None, none=True)
+    bytes_per_second: float | None = number(None, none=True)
+    host_requests_per_second: float | None = number(None, none=True)
+    host_bytes_per_second: float | None = number(None, none=True)
+    adaptive: bool = flag(True)
+    segments: int = number(1, low=1, high=64, whole=True)
+    segment_size: int = number(8 << 20, low=64 << 10, whole=True)
 
 
 @frozen(kw_only=True)

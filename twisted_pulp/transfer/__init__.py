@@ -1,5 +1,10 @@
 """One download: its tries, its bytes, its proof."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._health import Health
 from twisted_pulp.transfer._hooks import Again, Hooks, Validator
@@ -12,6 +17,10 @@ from twisted_pulp.transfer._transfer import Transfer
 from twisted_pulp.transfer._tree import Tree
 from twisted_pulp.transfer._writers import DigestOnly, Memory, ResponseWriter
 
+if TYPE_CHECKING:
+    from twisted_pulp.transfer._mirrors import Mirrors
+    from twisted_pulp.transfer._tee import Tee
+
 __all__ = [
     "Again",
     "DigestOnly",
@@ -20,9 +29,11 @@ __all__ = [
     "Hooks",
     "Journal",
     "Memory",
+    "Mirrors",
     "Place",
     "ResponseWriter",
     "Surroundings",
+    "Tee",
     "Transfer",
     "Tree",
     "Validator",
@@ -31,3 +42,13 @@ __all__ = [
     "outlasting",
     "writer_error",
 ]
+
+# Few programs need them; to import them takes time.
+_LATE = {"Mirrors": "_mirrors", "Tee": "_tee"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return value

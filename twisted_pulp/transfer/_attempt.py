@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
-from msgspec import Struct
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.failure import Failure
+from msgspec import Struct, structs
 from twisted.web._newclient import PotentialDataLoss, ResponseDone  # type: ignore[attr-defined]
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IAgent
 
-from twisted_pulp.download import Download, Source
+from twisted_pulp.download import Attempt, Download, Source
 from twisted_pulp.errors import (
     DownloadError,
     HTTPStatusError,
@@ -26,13 +25,16 @@ from twisted_pulp.errors import (
     shown,
 )
 from twisted_pulp.headers import Fields
-from twisted_pulp.http import Watch, basic, fields_of, refuse, translated
+from twisted_pulp.http import Watch, fields_of, refuse, translated
 from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
+from twisted_pulp.transfer._ask import request_headers, rest_headers
+from twisted_pulp.transfer._begin import begin
 from twisted_pulp.transfer._file import FileTarget
-from twisted_pulp.transfer._hooks import Hooks, called
+from twisted_pulp.transfer._hooks import Hooks
 from twisted_pulp.transfer._journal import Journal
-from twisted_pulp.transfer._range import Version, complete, range_end, range_headers, rest_follows
+from twisted_pulp.transfer._proof import strongest
+from twisted_pulp.transfer._range import Version, complete, range_end, range_total, rest_follows
 from twisted_pulp.transfer._sink import Sink
 from twisted_pulp.transfer._threads import outlasting
 
@@ -40,6 +42,7 @@ __all__ = ["AttemptRun", "named"]
 
 _WHOLE = frozenset({200, 203})
 _NO_FIELDS = Fields(())
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def named(error: PulpError, url: str) -> PulpError:
@@ -60,13 +63,19 @@ class AttemptRun(Struct, eq=False):
     :ivar resumed: whether it adds to bytes of an earlier try.
     :ivar unchanged: whether the server said that the file of an earlier run is still right (304).
     :ivar by_end: whether only the end of the connection said that the body was over.
+    :ivar declared: the digest that the server declared, if none is expected: algorithm -> hex.
+    :ivar several: gets this, the response and whether all of it was asked for; returns what fetches the file in several
+        requests, or None. None where one request is enough.
+    :ivar attempts: what became of each of several requests.
+    :ivar until: where what was asked for ends, since there are bytes behind it; None is the end of the file.
+    :ivar blamed: the source that failed, if that was another one.
     """
 
     _agent: IAgent
-    _remote: Remote
+    remote: Remote
     _watch: Watch
     _download: Download
-    _source: Source
+    source: Source
     _target: Any
     _hooks: Hooks
     version: Version | None
@@ -77,14 +86,30 @@ class AttemptRun(Struct, eq=False):
     resumed: bool = False
     unchanged: bool = False
     by_end: bool = False
+    declared: Mapping[str, str] = _NOTHING
+    several: Any = None
+    attempts: tuple[Attempt, ...] = ()
+    blamed: Source | None = None
+    until: int | None = None
+    head: Head = None  # type: ignore[assignment]  # until there is a response
     _sink: Sink | None = None
-    _head: Head = None  # type: ignore[assignment]  # until there is a response
     _end: int | None = None  # where the range ends that is being received
 
     @property
     def received(self) -> int:
         """Bytes of body that came."""
+        if self.attempts:
+            return self.attempts[0].bytes
         return 0 if self._sink is None else self._sink.received
+
+    def ended(self, started: float, error: PulpError | None) -> tuple[Attempt, ...]:
+        """Return what is to be reported of it, when it has *started* and ended with *error*."""
+        first = Attempt(self.source, started, self.status, self.received, error)
+        if not self.attempts:
+            return (first,)
+        if error is None or any(each.error is error for each in self.attempts):
+            return self.attempts
+        return (first, *self.attempts[1:])
 
     async def run(self, whole: bool) -> None:
         """
@@ -94,16 +119,18 @@ class AttemptRun(Struct, eq=False):
         :raises PulpError: when it does not get there.
         """
         target, download = self._target, self._download
-        if self._remote.file_mode != "copy" and self.url.startswith("file:") and isinstance(target, FileTarget):
+        if self.remote.file_mode != "copy" and self.url.startswith("file:") and isinstance(target, FileTarget):
             await self._linked(target)
             return
         offset = 0 if whole else target.size
-        ranged = self._range(offset)
+        ranged = self._rest(offset) if offset else None
         if ranged is None:
             offset = 0
         self.resumed = offset > 0
         try:
-            response: Any = await self._agent.request(b"GET", self._source.url.encode("ascii"), self._headers(ranged))
+            response: Any = await self._agent.request(
+                b"GET", self.source.url.encode("ascii"), request_headers(download, self.source, self.known, ranged)
+            )
         except HTTPStatusError as error:
             self.status, self.fields = (
                 error.status,
@@ -118,13 +145,23 @@ class AttemptRun(Struct, eq=False):
             skip = self._judged(response, offset)
             if skip is None:
                 return
-            begun = self._begun()
+            assert self.version is not None
+            begun = begin(
+                target, self.head, self.version, self._watch, self.remote.timeouts.hook, self._hooks.headers, download
+            )
             if begun is not None:
                 await begun
         except BaseException:
             refuse(response)
             raise
-        most = self._remote.limits.max_size if download.size is None else download.size
+        if self.several is not None:
+            filling = self.several(self, response, whole)
+            if filling is not None:
+                await filling
+                return
+        if target.spans is not None:  # of an earlier run, and of no use now
+            target.cut()
+        most = self.remote.limits.max_size if download.size is None else download.size
         self._sink = sink = Sink(target, most, skip, self._progress())
         if not (isinstance(target, FileTarget) and sink.took(response)):
             response.deliverBody(sink)
@@ -135,43 +172,25 @@ class AttemptRun(Struct, eq=False):
             await outlasting(finished)
         self._settle(sink)
 
+    def _rest(self, offset: int) -> dict[str, str] | None:
+        self.until = self._target.until if self.several is not None else None
+        return rest_headers(offset, self.version, self.source, self._download, self._target, self.until)
+
     async def _linked(self, target: FileTarget) -> None:
         """Let the target be a link to a file of this machine, once its agent says that it may be read."""
-        response: Any = await self._agent.request(b"HEAD", self.url.encode("ascii"), self._headers(None))
+        headers = request_headers(self._download, self.source, self.known, None)
+        response: Any = await self._agent.request(b"HEAD", self.url.encode("ascii"), headers)
         refuse(response)
         self.status, self.fields = response.code, fields_of(response)
-        self.version = Version.of(self._source, self.fields, None)
+        self.version = Version.of(self.source, self.fields, None)
         path = unquote(self.url.partition("://")[2].partition("/")[2])
-        await target.link(f"/{path}", symbolic=self._remote.file_mode == "symlink")
+        await target.link(f"/{path}", symbolic=self.remote.file_mode == "symlink")
         if target.error is not None:
             raise target.error
 
-    def _range(self, offset: int) -> dict[str, str] | None:
-        if not offset:
-            return None
-        proven = bool(self._download.digests)
-        ranged = None if self.version is None else range_headers(offset, self.version, self._source, proven)
-        if ranged is None and not self._target.rewindable:
-            raise WriterError(self.url, f"{offset} bytes cannot be taken back, and the rest cannot be fetched alone")
-        return ranged
-
-    def _headers(self, ranged: dict[str, str] | None) -> Headers | None:
-        given = self._download.headers
-        if not given and ranged is None and self.known is None and self._source.userinfo is None:
-            return None
-        headers = dict(given)
-        if self._source.userinfo is not None:
-            headers["Authorization"] = basic(*self._source.userinfo)
-        if ranged is not None:
-            headers.update(ranged)
-        elif self.known is not None and self.known.validator is not None:
-            tag = self.known.validator.startswith('"')
-            headers["If-None-Match" if tag else "If-Modified-Since"] = self.known.validator
-        return Headers({name.encode("ascii"): [value.encode("latin-1")] for name, value in headers.items()})
-
     def _judged(self, response: Any, offset: int) -> int | None:
         """Return how many bytes of the body to skip, or None when there is nothing to fetch."""
-        source, download, target = self._source, self._download, self._target
+        source, download, target = self.source, self._download, self._target
         self.status, self.fields = response.code, fields_of(response)
         request = getattr(response, "request", None)
         if request is not None:
@@ -183,8 +202,10 @@ class AttemptRun(Struct, eq=False):
         skip = 0
         if offset:
             assert self.version is not None
-            follows = rest_follows(response.code, self.fields, offset, self.version, source, download.size)
+            version, size, until = self.version, download.size, self.until
+            follows = rest_follows(response.code, self.fields, offset, version, source, size, until)
             if follows == "whole":
+                self.until = None
                 if target.rewindable:
                     offset, self.resumed = 0, False
                 else:
@@ -196,60 +217,39 @@ class AttemptRun(Struct, eq=False):
         elif response.code not in _WHOLE:
             raise ProtocolError(self.url, f"status {response.code} is no file")
         length = None if response.length is UNKNOWN_LENGTH else response.length + (0 if skip else offset)
+        if self.until is not None:
+            length = range_total(self.fields)
         if length is not None:
             if download.size is not None and length != download.size:
                 raise SizeMismatch(self.url, download.size, length)
-            most = self._remote.limits.max_size
+            most = self.remote.limits.max_size
             if download.size is None and most is not None and length > most:
                 raise TooLarge(self.url, most, f"{length} bytes, more than the {most} allowed")
-        self._head = Head(self.url, response.code, self.fields, length, offset, source)
+        self.head = Head(self.url, response.code, self.fields, length, offset, source)
+        if not download.digests:
+            self._declare(offset)
         self.version = Version.of(source, self.fields, length)
         return skip
 
+    def _declare(self, offset: int) -> None:
+        """Take up what the server says about a file of which nothing else is known."""
+        from twisted_pulp.http import declared_digests
+
+        declared = declared_digests(self.fields, not offset)
+        if declared:
+            self.declared = declared = strongest(declared)
+            self.head = structs.replace(self.head, digests=declared)
+
     def _skippable(self, offset: int) -> int:
         version = self.version
-        now = Version.of(self._source, self.fields, None)
+        now = Version.of(self.source, self.fields, None)
         same = version is not None and version.validator is not None and version.validator == now.validator
         if not self._download.digests and not same:
             raise WriterError(self.url, f"{offset} bytes cannot be taken back, and the file may have changed")
         return offset
 
-    def _begun(self) -> Any:
-        """Tell the hook and the target; return what is to be waited for, or None."""
-        hook = self._hooks.headers
-        if hook is not None:
-            return self._announced(hook)
-        return self._begin()
-
-    async def _announced(self, hook: Any) -> None:
-        await called(self._watch, self._remote.timeouts.hook, self.url, "headers", hook, self._download, self._head)
-        begun = self._begin()
-        if begun is not None:
-            await begun
-
-    def _begin(self) -> Any:
-        try:
-            begun = self._target.begin(self._head, self.version)
-        except PulpError:
-            raise
-        except Exception as error:
-            raise WriterError(self.url, f"the writer failed to begin: {type(error).__name__}: {error}") from error
-        if not isinstance(begun, Deferred):
-            return None
-        return self._watch.limit(begun, self._remote.timeouts.hook, self._slow).addErrback(self._not_begun)
-
-    def _slow(self, seconds: float) -> PulpError:
-        return WriterError(self.url, f"the writer was not ready after {seconds:g} s")
-
-    def _not_begun(self, why: Failure) -> None:
-        if why.check(PulpError, CancelledError):
-            why.raiseException()
-        raise WriterError(
-            self.url, f"the writer failed to begin: {type(why.value).__name__}: {why.value}"
-        ) from why.value
-
     def _progress(self) -> Any:
-        hook, download, total = self._hooks.progress, self._download, self._head.length
+        hook, download, total = self._hooks.progress, self._download, self.head.length
         return None if hook is None else lambda size: hook(download, size, total)
 
     def _settle(self, sink: Sink) -> None:
@@ -258,7 +258,7 @@ class AttemptRun(Struct, eq=False):
             if error is not None:
                 raise named(error, self.url)
         if sink.excess is not None:
-            size, most = self._download.size, self._remote.limits.max_size or 0
+            size, most = self._download.size, self.remote.limits.max_size or 0
             raise TooLarge(self.url, most) if size is None else SizeMismatch(self.url, size, sink.excess)
         reason = sink.reason
         if reason is None or isinstance(reason.value, ResponseDone):
@@ -270,5 +270,5 @@ class AttemptRun(Struct, eq=False):
             return
         failed = translated(reason, self.url)
         if isinstance(failed, Truncated):
-            failed = Truncated(self.url, self._target.size, self._head.length)
+            failed = Truncated(self.url, self._target.size, self.head.length)
         raise failed from reason.value

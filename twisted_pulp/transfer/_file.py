@@ -18,13 +18,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_pulp.digests import Hashes, digests_of
-from twisted_pulp.download import DownloadReport
+from twisted_pulp.download import DownloadReport, Pieces
 from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Head
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._partial import Partial
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._range import Version
+from twisted_pulp.transfer._spans import Spans
 from twisted_pulp.transfer._threads import WriterThreads, outlasting
 
 __all__ = ["SMALL", "FileTarget"]
@@ -32,7 +33,7 @@ __all__ = ["SMALL", "FileTarget"]
 #: Bytes up to which a body is hashed and written in one go on the reactor's thread.
 SMALL = 256 << 10
 _BATCH = 512 << 10
-# Bytes of a piece on average; those of TLS are smaller, and keep the reactor's thread busy with decrypting.
+# Bytes of a piece on average; with smaller ones the reactor's thread has enough to do.
 _LARGE_PIECES = 32 << 10
 
 
@@ -48,6 +49,8 @@ class FileTarget(Struct, eq=False):
     :param kept: whether a partial file may be kept to resume later.
     :ivar size: bytes so far.
     :ivar error: why no more can be written, or None.
+    :ivar spans: what is there, once it is filled at several places; None while it is filled in order.
+    :ivar repairs: of its pieces so far, or None.
     """
 
     rewindable = True
@@ -67,15 +70,19 @@ class FileTarget(Struct, eq=False):
     _call: Any = None
     _producer: Any = None
     _paused: bool = False
+    _filled: bool = False  # whether the thread knows of the spans
     error: PulpError | None = None
     size: int = 0
+    spans: Spans | None = None
+    repairs: Any = None
 
     # the beginning
-    async def adopt(self, usable: Callable[[Journal], bool]) -> Version | None:
+    async def adopt(self, usable: Callable[[Journal], bool], gaps: bool = False) -> Version | None:
         """
         Take up the partial file of an earlier run, if there is one.
 
         :param usable: tells whether a journal is of what is wanted.
+        :param gaps: whether what is there behind a gap is of use.
         :returns: the version its bytes are of; `size` says how many there are.
         """
         if not self._kept or not self.place.exists(self.place.journal):
@@ -84,7 +91,10 @@ class FileTarget(Struct, eq=False):
         if journal is None or journal.modified or not journal.done or not usable(journal):
             return None
         partial = self._open(fresh=False)
-        self.size = await outlasting(self._do(partial.take_up, journal.done)) or 0
+        wanted = list(Spans(journal.ranges)) if gaps else [(0, journal.done)]
+        ranges = await outlasting(self.do(partial.take_up, wanted)) or []
+        self.size = ranges[0][1] if ranges else 0
+        self.spans = Spans(ranges) if len(ranges) > 1 else None
         return Version(journal.url, journal.validator, journal.length) if self.size else None
 
     def begin(self, head: Head, version: Version) -> None:
@@ -92,8 +102,11 @@ class FileTarget(Struct, eq=False):
         partial, self._version = self._partial, version
         if head.offset == 0:
             self._pieces, self._gathered, self.size, self._hashes = [], 0, 0, None
+            if head.digests:
+                self._algorithms = {*self._algorithms, *head.digests}
+            self.spans, self._filled = None, False
             if partial is not None:
-                self._do(partial.empty)
+                self.do(partial.empty, self._algorithms)
         if partial is not None:
             partial.version = version
         elif self._small < 0 or (head.length is not None and head.length > self._small):
@@ -101,7 +114,7 @@ class FileTarget(Struct, eq=False):
 
     def _open(self, *, fresh: bool = True) -> Partial:
         partial = self._begun()
-        self._do(partial.open, fresh)
+        self.do(partial.open, fresh)
         return partial
 
     def _begun(self) -> Partial:
@@ -115,7 +128,7 @@ class FileTarget(Struct, eq=False):
     async def link(self, path: str, *, symbolic: bool) -> None:
         """Let a link to the file at *path* be the file; look at `error` afterwards."""
         partial, self._hashes = self._partial or self._begun(), None
-        self.size = await outlasting(self._do(partial.link, path, symbolic)) or 0
+        self.size = await outlasting(self.do(partial.link, path, symbolic)) or 0
 
     # IConsumer
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -140,6 +153,28 @@ class FileTarget(Struct, eq=False):
             self._flush()
             self._balance()
 
+    # at several places
+    @property
+    def until(self) -> int | None:
+        """Where, behind the first `size` bytes, there are bytes again; None is nowhere."""
+        return None if self.spans is None else self.spans.next(self.size)
+
+    def fill(self, length: int, pieces: Pieces | None) -> Partial:
+        """Let the bytes of a file of *length* bytes come anywhere, and check *pieces*; return what `do` can call."""
+        partial = self._partial or self._open()
+        if not self._filled:
+            self._filled = True
+            self.spans = self.spans or Spans([(0, self.size)])
+            hashes, self._hashes = self._hashes, None
+            self.do(partial.fill, self.size, hashes, list(self.spans), length, pieces)
+        return partial
+
+    def cut(self) -> None:
+        """Go on in order behind the first `size` bytes."""
+        assert self._partial is not None
+        self.spans, self._filled = None, False
+        self.do(self._partial.cut, self.size)
+
     def _balance(self) -> None:
         """Pause while there is no room for another batch."""
         high_water = self._threads.high_water
@@ -162,7 +197,7 @@ class FileTarget(Struct, eq=False):
         if not offset and self._threads.active == 1 and size >= _LARGE_PIECES * len(pieces):
             self._hashes = Hashes(self._algorithms)
         hashes = self._hashes
-        self._do(self._partial.write, pieces, offset, size, hashes is not None).addCallback(self._written, size)
+        self.do(self._partial.write, pieces, offset, size, hashes is not None).addCallback(self._written, size)
         if hashes is not None:
             for piece in pieces:
                 hashes.update(piece)
@@ -171,7 +206,7 @@ class FileTarget(Struct, eq=False):
         self._waiting -= size
         self._balance()
 
-    def _do(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def do(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Have the writer's thread call *f*; the Deferred never fails, look at `error`."""
         assert self._partial is not None
         d: Deferred[Any] = self._call(self._partial.unless_failed, f, *args)
@@ -192,7 +227,7 @@ class FileTarget(Struct, eq=False):
         if self._partial is None:
             return None
         self._flush()
-        return self._do(lambda: None)  # the lane keeps its order: when this is done, all is
+        return self.do(lambda: None)  # the lane keeps its order: when this is done, all is
 
     def values(self) -> dict[str, str]:
         """Return the digests of all that came."""
@@ -214,7 +249,7 @@ class FileTarget(Struct, eq=False):
         :raises WriterError: when it fails at once.
         """
         if self._partial is not None:
-            return self._do(self._partial.take_name, self.size, remembered)
+            return self.do(self._partial.take_name, self.size, remembered)
         try:
             self.place.put(b"".join(self._pieces))
         except OSError as error:

@@ -53,6 +53,8 @@ class Hooks:
 
     :ivar headers: (download, head), before any data of each attempt.
     :ivar progress: (download, bytes so far, total or None), for each read and once at the end.
+    :ivar sources: (download, its sources and their mirrors in the order of priority and health); returns the sources
+        to try, in order: it replaces the policy.
     :ivar attempt_failed: (download, source, error); may return `Again`.
     :ivar done: (report), for a success or failure; it cannot change what happened.
     :ivar validators: looks at the finished file, in order, before it takes its name.
@@ -60,6 +62,7 @@ class Hooks:
 
     headers: Callable[[Download, Head], object] | None = None
     progress: Callable[[Download, int, int | None], object] | None = None
+    sources: Callable[[Download, tuple[Source, ...]], object] | None = None
     attempt_failed: Callable[[Download, Source, PulpError], object] | None = None
     done: Callable[[DownloadReport], object] | None = None
     validators: Sequence[Validator] = ()

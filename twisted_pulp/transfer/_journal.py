@@ -37,12 +37,20 @@ class Journal(msgspec.Struct, frozen=True):
         """Bytes that are there from the start on."""
         return self.ranges[0][1] if self.ranges and self.ranges[0][0] == 0 else 0
 
+    @property
+    def end(self) -> int:
+        """The byte after the last that is there."""
+        return max((end for _, end in self.ranges), default=0)
+
     @classmethod
     def of(cls, version: Version, done: int, modified: int = 0) -> Journal:
         """Return the note that *done* bytes of *version* are there."""
-        return cls(
-            _VERSION, bare(version.url), version.validator, version.length, [(0, done)] if done else [], modified
-        )
+        return cls.with_gaps(version, [(0, done)] if done else [], modified)
+
+    @classmethod
+    def with_gaps(cls, version: Version, ranges: list[tuple[int, int]], modified: int = 0) -> Journal:
+        """Return the note that *ranges* of *version* are there."""
+        return cls(_VERSION, bare(version.url), version.validator, version.length, ranges, modified)
 
     @classmethod
     def read(cls, place: Place) -> Journal | None:

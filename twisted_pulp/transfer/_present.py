@@ -71,7 +71,7 @@ def remembered(place: Place) -> Journal | None:
 
 def usable(journal: Journal, download: Download) -> bool:
     """Return whether the partial file of *journal* is of what *download* wants."""
-    if download.size is not None and (journal.done > download.size or journal.length not in (None, download.size)):
+    if download.size is not None and (journal.end > download.size or journal.length not in (None, download.size)):
         return False
     same = any(bare(source.url) == journal.url for source in download.sources)
     return bool(download.digests) or (same and journal.validator is not None)

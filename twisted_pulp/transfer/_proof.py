@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from twisted_pulp.digests import WEAK
 from twisted_pulp.download import Download
 from twisted_pulp.errors import DigestMismatch, SettingsError, SizeMismatch, Unproven
 from twisted_pulp.settings import Remote
 
-__all__ = ["algorithms_of", "check_strength", "prove"]
+__all__ = ["algorithms_of", "check_strength", "prove", "strongest"]
 
 
 _SHA256 = frozenset({"sha256"})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def algorithms_of(download: Download) -> frozenset[str]:
@@ -36,13 +40,28 @@ def check_strength(download: Download, remote: Remote) -> None:
         )
 
 
-def prove(download: Download, url: str, size: int, values: dict[str, str], by_end: bool, allowed: bool) -> bool:
+def strongest(digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the one of *digests* that is to be compared: sha256, which is known anyway, or the longest."""
+    name = "sha256" if "sha256" in digests else max(digests, key=lambda name: len(digests[name]))
+    return {name: digests[name]}
+
+
+def prove(
+    download: Download,
+    url: str,
+    size: int,
+    values: Mapping[str, str],
+    by_end: bool,
+    allowed: bool,
+    declared: Mapping[str, str] = _NOTHING,
+) -> bool:
     """
     Compare what came with what was expected.
 
     :param by_end: whether only the end of the connection said that the body was over.
     :param allowed: whether that is enough.
-    :returns: whether a digest proved the bytes.
+    :param declared: what the server says where no digest is expected. It shows damage, but proves nothing.
+    :returns: whether an expected digest proved the bytes.
     :raises SizeMismatch, DigestMismatch, Unproven: when they do not agree.
     """
     if download.size is not None and size != download.size:
@@ -50,6 +69,10 @@ def prove(download: Download, url: str, size: int, values: dict[str, str], by_en
     for algorithm, expected in download.digests.items():
         if values[algorithm] != expected:
             raise DigestMismatch(url, algorithm, expected, values[algorithm])
-    if by_end and not allowed and download.size is None and not download.digests:
+    for algorithm, expected in declared.items():
+        # After a resume it may not have been computed from the start.
+        if values.get(algorithm, expected) != expected:
+            raise DigestMismatch(url, algorithm, expected, values[algorithm])
+    if by_end and not allowed and download.size is None and not download.digests and declared.keys().isdisjoint(values):
         raise Unproven(url)
     return bool(download.digests)

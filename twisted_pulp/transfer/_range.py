@@ -11,7 +11,17 @@ from twisted_pulp.download import Source
 from twisted_pulp.errors import HTTPStatusError, ResumeRefused
 from twisted_pulp.headers import Fields
 
-__all__ = ["Version", "complete", "range_end", "range_headers", "rest_follows"]
+__all__ = [
+    "Version",
+    "check_part",
+    "complete",
+    "part_headers",
+    "range_end",
+    "range_headers",
+    "range_total",
+    "rest_follows",
+    "takes_ranges",
+]
 
 _content_range = re.compile(r"bytes +(\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.I).fullmatch
 _unsatisfied = re.compile(r"bytes +\*/(\d{1,19})", re.I).fullmatch
@@ -62,16 +72,19 @@ def strong_validator(fields: Fields) -> str | None:
     return modified if rested >= _AT_REST else None
 
 
-def range_headers(offset: int, version: Version, source: Source, proven: bool) -> dict[str, str] | None:
+def range_headers(
+    offset: int, version: Version, source: Source, proven: bool, until: int | None = None
+) -> dict[str, str] | None:
     """
     Return the headers that ask for the rest of a file, or None when all of it must be asked for.
 
     :param offset: bytes that are here.
+    :param until: where there are bytes again; None: nowhere.
     :param version: they are of.
     :param source: to be asked.
     :param proven: whether a digest will prove the result, so that any source will do.
     """
-    headers = {"Range": f"bytes={offset}-"}
+    headers = {"Range": f"bytes={offset}-" if until is None else f"bytes={offset}-{until - 1}"}
     if source.url == version.url and version.validator is not None:
         headers["If-Range"] = version.validator
         return headers
@@ -79,12 +92,19 @@ def range_headers(offset: int, version: Version, source: Source, proven: bool) -
 
 
 def rest_follows(
-    status: int, fields: Fields, offset: int, version: Version, source: Source, size: int | None
+    status: int,
+    fields: Fields,
+    offset: int,
+    version: Version,
+    source: Source,
+    size: int | None,
+    until: int | None = None,
 ) -> Literal["rest", "whole"]:
     """
     Judge the answer to a request for the rest.
 
     :param size: expected bytes, or None.
+    :param until: where what was asked for ends; None: with the file.
     :returns: "rest" when what follows continues at *offset*, "whole" when it begins at 0.
     :raises ResumeRefused: when it is neither, or of another version.
     """
@@ -103,7 +123,10 @@ def rest_follows(
     for expected in (version.length, size):
         if total is not None and expected is not None and total != expected:
             raise ResumeRefused(url, f"the file has {total} bytes now, not {expected}")
-    if total is not None and end != total - 1:
+    if until is not None:
+        if end != until - 1:
+            raise ResumeRefused(url, f"asked for the bytes up to {until - 1}, got {start}-{end}")
+    elif total is not None and end != total - 1:
         raise ResumeRefused(url, f"the range ends at {end} of {total} bytes")
     tag = fields.get("etag")
     before = version.validator if source.url == version.url else None
@@ -119,7 +142,49 @@ def range_end(fields: Fields) -> int:
     return int(match[2]) + 1
 
 
+def range_total(fields: Fields) -> int | None:
+    """Return the bytes of the whole file of which `rest_follows` has accepted a range, or None if it does not say."""
+    match = _content_range(fields["content-range"])
+    assert match is not None
+    return None if match[3] == "*" else int(match[3])
+
+
 def complete(error: HTTPStatusError, offset: int) -> bool:
     """Return whether a 416 says that the *offset* bytes that are here are all there are."""
     match = _unsatisfied(error.headers.get("content-range", ""))
     return error.status == 416 and match is not None and int(match[1]) == offset
+
+
+def part_headers(start: int, end: int, validator: str | None) -> dict[str, str]:
+    """Return the headers that ask for the bytes from *start* to *end*, of the version with *validator* if known."""
+    headers = {"Range": f"bytes={start}-{end - 1}"}
+    if validator is not None:
+        headers["If-Range"] = validator
+    return headers
+
+
+def check_part(url: str, status: int, fields: Fields, start: int, end: int, length: int, validator: str | None) -> None:
+    """
+    Judge the answer to a request for the bytes from *start* to *end* of a file of *length* bytes.
+
+    :param validator: of the version that is wanted, or None.
+    :raises ResumeRefused: when what follows are not these bytes, or of another version.
+    """
+    if status != 206:
+        raise ResumeRefused(url, f"status {status} for a range")
+    match = _content_range(fields.get("content-range", ""))
+    if match is None:
+        raise ResumeRefused(url, "206 without a single range")
+    if (int(match[1]), int(match[2]) + 1) != (start, end):
+        raise ResumeRefused(url, f"asked for the bytes from {start} to {end - 1}, got {match[1]}-{match[2]}")
+    if match[3] != "*" and int(match[3]) != length:
+        raise ResumeRefused(url, f"the file has {match[3]} bytes, not {length}")
+    tag = fields.get("etag")
+    if tag is not None and validator is not None and validator[:1] == '"' and tag != validator:
+        raise ResumeRefused(url, "the file has changed")
+
+
+def takes_ranges(status: int, fields: Fields) -> bool:
+    """Return whether a response says that ranges can be asked for."""
+    units = fields.get("accept-ranges", "").lower().split(",")
+    return status == 206 or any(unit.strip() == "bytes" for unit in units)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.web.iweb import IAgent
 
@@ -11,6 +11,9 @@ from twisted_pulp.http import Watch
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer._health import Health
 from twisted_pulp.transfer._threads import WriterThreads
+
+if TYPE_CHECKING:
+    from twisted_pulp.transfer._mirrors import Mirrors
 
 __all__ = ["Surroundings"]
 
@@ -36,3 +39,7 @@ class Surroundings(Protocol):
 
     def agent(self, remote: Remote) -> IAgent:
         """Return the agent that reaches *remote*, with every concern on it."""
+
+    @property
+    def mirrors(self) -> Mirrors:
+        """The mirrors of Remotes."""

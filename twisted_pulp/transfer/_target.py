@@ -31,7 +31,7 @@ class WriterTarget:
     """
 
     _log = Logger()
-    path = None
+    path = spans = None
 
     def __init__(self, writer: Any, algorithms: Iterable[str]) -> None:
         self._writer = as_writer(writer)
@@ -51,7 +51,7 @@ class WriterTarget:
     def begin(self, head: Head, version: Version) -> Deferred[None] | None:
         """Bytes come from *head*.offset on."""
         if head.offset == 0:
-            self.size, self._hashes = 0, Hashes(self._algorithms)
+            self.size, self._hashes = 0, Hashes({*self._algorithms, *head.digests})
         return self._writer.begin(head)  # type: ignore[no-any-return]
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_pulp.download import Attempt, Download, DownloadReport, Source
+from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import (
     Cancelled,
     DigestMismatch,
@@ -26,12 +27,13 @@ from twisted_pulp.errors import (
     shown,
 )
 from twisted_pulp.settings import Remote
+from twisted_pulp.transfer._accept import accept
 from twisted_pulp.transfer._attempt import AttemptRun, named
 from twisted_pulp.transfer._file import FileTarget
-from twisted_pulp.transfer._hooks import Again, Hooks, called, validated
+from twisted_pulp.transfer._hooks import Again, Hooks, called
 from twisted_pulp.transfer._journal import Journal, bare
 from twisted_pulp.transfer._present import file_digests, present_digests, remembered, surely_new, usable
-from twisted_pulp.transfer._proof import check_strength, prove
+from twisted_pulp.transfer._proof import check_strength
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._surroundings import Surroundings
 from twisted_pulp.transfer._threads import outlasting
@@ -66,6 +68,8 @@ class Transfer(Struct, eq=False):
     _version: Version | None = None
     _known: Journal | None = None
     _late: TotalTimeout | None = None
+    _sources: Sequence[Source] = ()
+    _compared: bool = False  # whether there was a choice of sources
 
     def start(self) -> Deferred[DownloadReport]:
         """
@@ -156,7 +160,8 @@ class Transfer(Struct, eq=False):
                 return True
             if not download.digests:
                 self._known = remembered(target.place)
-        self._version = await target.adopt(lambda journal: usable(journal, download))
+        gaps = self._remote.limits.segments > 1 or download.pieces is not None
+        self._version = await target.adopt(lambda journal: usable(journal, download), gaps)
         if self._version is not None:
             self._log.info("resuming {path} at {size}", path=target.place.path, size=target.size)
         return False
@@ -166,9 +171,19 @@ class Transfer(Struct, eq=False):
         report.path, report.digests, report.size = self._target.place.path, digests, size
         report.present, report.verified = True, bool(self._download.digests)
 
+    def _has_choice(self) -> bool:
+        """Return whether there is a choice of sources: several, mirrors, or a hook that knows some."""
+        sources = self._download.sources
+        return len(sources) > 1 or self._hooks.sources is not None or (sources[0].remote or self._remote).mirrored
+
     async def _fetch(self) -> None:
         shared, download = self._shared, self._download
-        sources = download.sources if len(download.sources) == 1 else shared.health.ordered(download.sources)
+        sources: Sequence[Source] = download.sources
+        if self._has_choice():
+            from twisted_pulp.transfer._sources import chosen
+
+            sources, self._compared = await chosen(shared, self._remote, download, self._hooks), True
+        self._sources = sources
         if self._version is not None:  # the journal's URL has no query; whoever matches has it
             match = next((source for source in sources if bare(source.url) == self._version.url), None)
             if match is not None:
@@ -181,7 +196,7 @@ class Transfer(Struct, eq=False):
             run = await self._tried(step)
             if run is None:
                 return
-            step = await self._next(tries, step.source, run)
+            step = await self._next(tries, run[0].blamed or step.source, run)
 
     async def _tried(self, step: Try) -> tuple[AttemptRun, PulpError] | None:
         """Make an attempt; return it with its error, or None when the file is there."""
@@ -199,14 +214,16 @@ class Transfer(Struct, eq=False):
             self._known,
             source.url,
         )
-        started = shared.now()
+        if (remote.limits.segments > 1 or self._download.pieces is not None) and isinstance(self._target, FileTarget):
+            run.several = self._several()
+        started, began = shared.now(), shared.reactor.seconds()
         error: PulpError | None = None
         try:
             await run.run(step.whole)
             if run.unchanged:
                 await self._kept(run)
             else:
-                accepted = self._accept(run, remote)
+                accepted = accept(run, remote, shared, self._hooks, self._download, self._target, self._report)
                 if accepted is not None:
                     await accepted
         except CancelledError:
@@ -221,52 +238,19 @@ class Transfer(Struct, eq=False):
             self._version = None if isinstance(error, _WRONG) else run.version
             report = self._report
             report.status, report.headers, report.final_url = run.status, run.fields, run.url if run.status else None
-            report.attempts += (Attempt(source, started, run.status, run.received, error),)
+            report.attempts += run.ended(started, error)
         if error is not None:
             return run, error
         report.source = source
         shared.health.succeeded(source)
+        if self._compared:
+            shared.health.measured(source, run.received, shared.reactor.seconds() - began)
         return None
 
-    def _accept(self, run: AttemptRun, remote: Remote) -> Any:
-        """
-        Prove the bytes, and let them take their name once the validators have seen them.
+    def _several(self) -> Any:
+        from twisted_pulp.transfer._several import several  # most files need none of it
 
-        :returns: what is to be waited for, or None.
-        """
-        target, report, hooks = self._target, self._report, self._hooks
-        report.size, report.digests = target.size, target.values()
-        report.verified = prove(self._download, run.url, target.size, report.digests, run.by_end, remote.allow_unproven)  # type: ignore[arg-type]
-        if hooks.progress is not None:
-            try:
-                hooks.progress(self._download, target.size, target.size)
-            except Exception as error:
-                raise HookError(run.url, f"the progress hook raised {type(error).__name__}: {error}") from error
-        if hooks.validators:
-            return self._validated(run, remote)
-        done = target.commit(report, not self._download.digests)
-        return None if done is None else self._committed(done)
-
-    async def _validated(self, run: AttemptRun, remote: Remote) -> None:
-        target, report = self._target, self._report
-        report.status, report.headers, report.final_url = run.status, run.fields, run.url
-        final, report.path = report.path, target.path
-        await validated(self._shared.watch, remote.timeouts.hook, self._hooks.validators, report)
-        report.path = final
-        done = target.commit(report, not self._download.digests)
-        if done is not None:
-            await self._committed(done)
-
-    async def _committed(self, done: Deferred[None]) -> None:
-        if isinstance(self._target, FileTarget):
-            try:
-                await outlasting(done)
-            except CancelledError:  # too late: the file has its name by now, unless that failed
-                pass
-        else:
-            await done
-        if self._target.error is not None:
-            raise self._target.error
+        return several(self._shared, self._remote, self._download, self._hooks, self._target, self._sources)
 
     async def _kept(self, run: AttemptRun) -> None:
         """Report the file that the server says is still right."""
@@ -292,6 +276,11 @@ class Transfer(Struct, eq=False):
             again = await called(shared.watch, seconds, source.url, "attempt_failed", hook, *about)
             if isinstance(again, Again):
                 return tries.again(source, again.source)
+        if self._download.digests and "link" in run.fields:
+            from twisted_pulp.metalink import duplicates
+
+            remote = source.remote or self._remote
+            tries.add(source, shared.mirrors.elsewhere(duplicates(run.fields, run.url), remote))
         step = tries.after(source, error, run.resumed, shared.health.paused, now)
         if step is None:
             raise error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from sys import float_info
 
 from msgspec import Struct
@@ -124,6 +124,17 @@ class Tries(Struct, eq=False):
         step = Try(chosen.source, wait(chosen), chosen.whole)
         chosen.whole = False
         return step
+
+    def add(self, failed: Source, others: Iterable[Source]) -> None:
+        """Have *others*, which became known when *failed* answered, tried in this round too."""
+        self._of(failed)
+        known = {each.source.url for each in self._standings}
+        for other in others:
+            if other.url not in known:
+                known.add(other.url)
+                standing = _Standing(other)
+                self._standings.append(standing)
+                self._round.append(standing)
 
     def again(self, source: Source, other: Source | None) -> Try:
         """Return a try at once, beyond the settings: a hook has repaired *source*, or knows an*other*."""

@@ -20,7 +20,7 @@ from tests.integration.faults.invariants import Finals, check, sha256
 from tests.integration.faults.memory import peak
 from tests.servers.dns import SERVFAIL, NameServer, Reply
 from tests.servers.scripted import Scripted, ok
-from twisted_pulp import Context, Download, DownloadReport, Remote, Retry, Timeouts
+from twisted_pulp import Context, Download, DownloadReport, Network, Remote, Retry, Timeouts
 
 PORT = 8000
 
@@ -61,8 +61,14 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
     """
     Download *count* files of *size* bytes from *host*, which servers at *addresses* may be, or else from *url*.
 
-    Other settings are *retries*, *base*, *connect*, *headers*, *idle*, *concurrency* and *connections*.
+    Other settings are *retries*, *base*, *connect*, *headers*, *idle*, *concurrency*, *connections*, *reach* (fields of
+    `Network`) and *names* (a name server at 127.0.0.1 knows their addresses).
     """
+    names = NameServer(reactor)
+    if "names" in given:
+        names.listen(53)
+        for name, listed in given["names"].items():
+            names.on(name, [Reply(*listed)])
     size, count = given.get("size", 1000), given.get("count", 1)
     servers = _served(reactor, given.get("addresses", ()), size, count)
     base = given.get("url") or f"http://{given['host']}:{PORT}"
@@ -73,6 +79,7 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
         timeouts=Timeouts(
             connect=given.get("connect", 10), headers=given.get("headers", 20), idle=given.get("idle", 20)
         ),
+        network=Network(**given.get("reach", {})),
     )
     finals, downloads = Finals(reactor), []
     with tempfile.TemporaryDirectory() as directory:
@@ -85,6 +92,7 @@ async def fetched(reactor: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
         results = context.downloader(remote).download_all(downloads, given.get("concurrency", 8))
         reports = [report async for report in results]
         await _closed(servers, context)
+        await names.close()
         finals.stop()
         for report in reports:
             assert report.download is not None
@@ -113,7 +121,11 @@ async def large(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 
 async def resolved(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
-    """Download from a healthy host again and again, alone and while names that give trouble are asked for."""
+    """
+    Download from a healthy host again and again, alone and while names that give trouble are asked for.
+
+    *own* is whether the name server is asked by ourselves, and not by the system.
+    """
     names = NameServer(reactor)
     names.listen(53)
     names.on("good.test", [Reply("127.0.0.1")])
@@ -122,7 +134,8 @@ async def resolved(reactor: Any, given: dict[str, Any]) -> dict[str, Any]:
     names.on("slow.test", [Reply("127.0.0.1", after=given["slow"])])
     servers = _served(reactor, ["127.0.0.1"], 1000)
     context = Context(reactor, connections=40)
-    remote = Remote(retry=Retry(retries=0))
+    network = Network(dns_servers="127.0.0.1", dns_cache=False) if given["own"] else Network()
+    remote = Remote(retry=Retry(retries=0), timeouts=Timeouts(dns=2 if given["own"] else None), network=network)
     context.pool.persistent = False  # each download resolves its name
 
     async def one(host: str) -> dict[str, Any]:

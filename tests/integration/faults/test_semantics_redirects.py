@@ -11,8 +11,9 @@ from pytest_twisted import ensureDeferred
 
 from tests.integration.faults.conftest import Fetchers
 from tests.integration.faults.invariants import Fetcher, quick
+from tests.servers.answers import Ranged
 from tests.servers.fixtures import StartScripted
-from tests.servers.scripted import Forever, Request, Scripted, Send, Steps, ok, status
+from tests.servers.scripted import Forever, Request, Scripted, Send, Steps, cut, ok, status
 from tests.servers.tls import Authority
 from twisted_pulp import TLS, Limits
 from twisted_pulp.errors import RedirectError
@@ -223,3 +224,25 @@ async def test_c1_headers_stay_at_home(start_scripted: StartScripted, fetcher: F
     assert [b"X-Key", b"Authorization", b"Cookie"] == secrets(first.requests[0])
     assert [] == secrets(second.requests[0])
     assert [] == secrets(first.requests[1])
+
+
+@ensureDeferred
+async def test_signed_urls(fetcher: Fetcher, scripted: Scripted) -> None:
+    """A redirect to a URL that is good for one request only: each try, and each rest, asks the first URL again."""
+    signatures: list[int] = []
+
+    def sign(request: Request) -> Steps:
+        signatures.append(len(signatures))
+        return to(f"/signed?{signatures[-1]}")
+
+    def once(request: Request) -> Steps:
+        if request.target != b"/signed?%d" % signatures[-1] or len(scripted.asked(request.target)) > 1:
+            return status(403)
+        whole = Ranged(BODY)(request)
+        return cut(whole, 1000) if len(signatures) == 1 else whole
+
+    scripted.on(b"/f", [sign])
+    scripted.on(b"/signed", [once])
+    report = await fetcher.fetch(scripted.url("/f"), BODY)
+    assert report.error is None
+    assert ([0, 1], 2, 206) == (signatures, len(report.attempts), report.status)

@@ -23,7 +23,7 @@ from tests.servers.faulty import Faulty
 from tests.servers.fixtures import StartNginx, StartScripted
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Request, Scripted, Steps, ok, ranged, status
-from twisted_pulp import Download, DownloadReport, Limits, Retry
+from twisted_pulp import Download, DownloadReport, Hooks, Limits, Retry, Validator
 from twisted_pulp.transfer import DigestOnly
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="connections are counted in /proc/net/tcp")
@@ -166,4 +166,24 @@ async def test_row_22_no_connection_for_those_who_wait(scripted: Scripted, fetch
     assert [None, None] == [busy.error, other.error]
     assert 1 <= busy.finished - busy.started
     assert other.finished - other.started < 0.9
+    assert 1 == scripted.high_water
+
+
+@ensureDeferred
+async def test_no_connection_for_those_who_verify(scripted: Scripted, fetchers: Fetchers) -> None:
+    """A file that is being looked at holds no connection: the next download uses it meanwhile."""
+    scripted.on(b"/first", [ok(b"first")])
+    scripted.on(b"/second", [ok(b"second")])
+    looked: Deferred[None] = Deferred()
+
+    def look(report: DownloadReport) -> Deferred[None] | None:
+        if report.url.partition("?")[0] == scripted.url("/first"):
+            return looked
+        looked.callback(None)
+        return None
+
+    fetcher = fetchers(connections=1)
+    wanted = [fetcher.wanted(scripted.url(f"/{name}"), name.encode(), name) for name in ("first", "second")]
+    reports = await fetcher.many(wanted, concurrency=2, hooks=Hooks(validators=[Validator(look)]))
+    assert [None, None] == [report.error for report in reports]
     assert 1 == scripted.high_water

@@ -7,6 +7,9 @@ import socket
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import defer
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.names import dns
 from twisted.names.client import Resolver
 from twisted.names.error import DNSNameError, DNSQueryRefusedError, DNSServerError
 
@@ -68,3 +71,38 @@ async def test_slow(reactor: IReactor, nameserver: NameServer) -> None:
     started = reactor.seconds()
     assert ["127.0.0.1"] == await _ask(reactor, nameserver, "a.test")
     assert 0.09 <= reactor.seconds() - started <= 0.3
+
+
+@ensureDeferred
+async def test_long(reactor: IReactor, nameserver: NameServer) -> None:
+    """What is truncated is whole by TCP."""
+    nameserver.on("a.test", [Reply("192.0.2.1", "192.0.2.2", truncated=True)])
+    protocol: list[dns.DNSProtocol] = []
+
+    class Controller:
+        def connectionMade(self, made: dns.DNSProtocol) -> None:
+            protocol.append(made)
+            made.query([dns.Query(b"a.test")]).addBoth(answered.callback)
+
+        def connectionLost(self, lost: dns.DNSProtocol) -> None:
+            gone.callback(None)
+
+    answered: defer.Deferred[dns.Message] = defer.Deferred()
+    gone: defer.Deferred[None] = defer.Deferred()
+    factory = Factory.forProtocol(lambda: dns.DNSProtocol(Controller(), reactor=reactor))
+    await TCP4ClientEndpoint(reactor, "127.0.0.1", nameserver.port).connect(factory)
+    message = await answered
+    assert (2, 0, 1) == (len(message.answers), message.trunc, nameserver.streams)
+    protocol[0].transport.loseConnection()
+    await gone
+
+
+@ensureDeferred
+async def test_aliases_and_authority(reactor: IReactor, nameserver: NameServer) -> None:
+    """A name may stand for another, and a server may say for how long there is nothing."""
+    nameserver.on("a.test", [Reply("192.0.2.1", aliases=("b.test",), authority=7)])
+    resolver = Resolver(servers=[("127.0.0.1", nameserver.port)], reactor=reactor)  # type: ignore[no-untyped-call]
+    answers, _, _ = await resolver.lookupAddress("a.test")  # type: ignore[no-untyped-call]
+    assert [("a.test", dns.CNAME), ("b.test", dns.A)] == [(str(each.name), each.type) for each in answers]
+    answers, authority, _ = await resolver.lookupIPV6Address("a.test")  # type: ignore[no-untyped-call]
+    assert [(dns.CNAME, dns.SOA, 7)] == [(answers[0].type, authority[0].type, authority[0].payload.minimum)]

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from tests.fakes import refusal
 from twisted_pulp.download import Source
 from twisted_pulp.errors import ConnectionRefused, DigestMismatch, IdleTimeout, InvalidContent, NotFound, PulpError
+from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Health
 
 A1, A2, B, C = Source("http://a/1", 1), Source("http://a/2", 2), Source("http://b/f", 3), Source("http://c/f", 4)
@@ -76,3 +77,101 @@ def test_forgets(health: Health) -> None:
     for number in range(5000):
         health.failed(Source(f"http://h/{number}"), NOT_THERE)
     assert [A1, B] == health.ordered([A1, B])
+
+
+# half-open
+
+
+def test_probe(health: Health, clock: Clock) -> None:
+    """After it has cooled down one download tries a source; the others wait for what comes of that."""
+    health.failed(A1, NOT_THERE)
+    clock.advance(300)
+    assert [A1, B] == health.ordered([A1, B])
+    assert [B, A1] == health.ordered([A1, B])
+    health.succeeded(A1)
+    assert [A1, B] == health.ordered([A1, B])
+
+
+def test_probe_failed(health: Health, clock: Clock) -> None:
+    """A probe that fails cools the source down once more."""
+    health.failed(A1, NOT_THERE)
+    clock.advance(300)
+    health.ordered([A1, B])
+    health.failed(A1, NOT_THERE)
+    clock.advance(299)
+    assert [B, A1] == health.ordered([A1, B])
+
+
+def test_probe_lost(health: Health, clock: Clock) -> None:
+    """A probe of which nothing is heard is followed by another."""
+    health.failed(A1, NOT_THERE)
+    clock.advance(300)
+    health.ordered([A1, B])
+    clock.advance(60)
+    assert [A1, B] == health.ordered([A1, B])
+
+
+def test_site(health: Health, clock: Clock) -> None:
+    """What a host is to blame for cools down everything of a source's own Remote; a missing file does not."""
+    mirror = Remote(url="http://m/pub/")
+    one, two = Source("http://m/pub/1", 1, mirror), Source("http://m/pub/2", 1, mirror)
+    health.failed(one, NOT_THERE)
+    assert [two, B] == health.ordered([two, B])
+    health.failed(one, DigestMismatch())
+    clock.advance(299)
+    assert [B, two] == health.ordered([two, B])
+
+
+# who is fast
+
+EQUAL = [Source("http://a/f"), Source("http://b/f"), Source("http://c/f")]
+A, EB, C1 = EQUAL
+
+
+def test_speed(health: Health) -> None:
+    """Equals are ordered by speed; priority goes first."""
+    health.measured(A, 1 << 20, 1.0)
+    health.measured(EB, 1 << 20, 0.1)
+    assert [EB, A] == health.ordered([A, EB])
+    assert [A, B] == health.ordered([A, B])
+
+
+def test_about_as_fast(health: Health) -> None:
+    """A difference of less than half changes nothing: it may be chance."""
+    health.measured(A, 1 << 20, 1.0)
+    health.measured(EB, 1 << 20, 0.8)
+    assert [A, EB] == health.ordered([A, EB])
+
+
+def test_speed_changes(health: Health) -> None:
+    """The newest counts most, and the oldest is forgotten."""
+    health.measured(A, 1 << 20, 0.1)
+    health.measured(EB, 1 << 20, 1.0)
+    for _ in range(20):
+        health.measured(A, 1 << 20, 10.0)
+    assert [EB, A] == health.ordered([A, EB])
+
+
+def test_small_says_nothing(health: Health) -> None:
+    """A small body says nothing about speed, but that its host is well."""
+    health.measured(A, 100, 1.0)
+    health.measured(EB, 1 << 20, 0.1)
+    assert [A, EB] == health.ordered([A, EB])
+
+
+def test_errors(health: Health, clock: Clock) -> None:
+    """A host that often fails goes behind its equals even when it has cooled down."""
+    for _ in range(3):
+        health.failed(Source("http://a/other"), IdleTimeout())
+    clock.advance(30)
+    assert [EB, A] == health.ordered([A, EB])
+    for _ in range(10):
+        health.measured(A, 100, 1.0)
+    assert [A, EB] == health.ordered([A, EB])
+
+
+def test_curious(health: Health) -> None:
+    """Now and then one that nothing is known of goes first, so that it gets known."""
+    health.measured(A, 1 << 20, 1.0)
+    first = [health.ordered([A, C1])[0] for _ in range(32)]
+    assert (30, 2) == (first.count(A), first.count(C1))

@@ -65,7 +65,7 @@ def test_not_kept(tmp_path: Path) -> None:
     """One that is not for keeping leaves nothing, whatever it is told."""
     partial = opened(tmp_path / "f", kept=False)
     partial.write([b"x"], 0, 1)
-    partial.empty()
+    partial.empty(("sha256",))
     partial.close(1, keep=True, committed=False)
     assert [] == list(tmp_path.iterdir())
 
@@ -185,7 +185,7 @@ def test_empty_link(tmp_path: Path, source: Path, symbolic: bool) -> None:
     """Bytes that come after a link go to a file of ours, and never through the link."""
     partial = Partial(Place.at(str(tmp_path / "f")), [], True)
     partial.link(str(source), symbolic)
-    partial.empty()
+    partial.empty(("sha256",))
     partial.write([b"ours"], 0, 4)
     assert hashlib.sha256(b"ours").hexdigest() == partial.hashes.values()["sha256"]
     partial.take_name(4, remembered=False)

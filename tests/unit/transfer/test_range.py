@@ -178,3 +178,12 @@ def test_any_content_range(value: str) -> None:
 def test_complete(status: int, value: str, expected: bool) -> None:
     """416 with our own size says that all is here."""
     assert expected is complete(refusal(status, content_range=value), 10)
+
+
+def test_up_to_what_is_there() -> None:
+    """A range up to bytes that are there ends with them, or is refused."""
+    version = Version(HERE.url, '"a"', 20)
+    assert "bytes=5-9" == (range_headers(5, version, HERE, False, 10) or {})["Range"]
+    assert "rest" == rest_follows(206, fields(content_range="bytes 5-9/20"), 5, version, HERE, None, 10)
+    with pytest.raises(ResumeRefused, match="up to 9"):
+        rest_follows(206, fields(content_range="bytes 5-19/20"), 5, version, HERE, None, 10)

@@ -263,3 +263,17 @@ def test_ends(retries: int, count: int, fates: list[str]) -> None:
     assert None is story.step
     assert set(sources) == set(asked)
     assert len(asked) <= retries + 1 + 2 * count
+
+
+def test_added() -> None:
+    """Places that an answer has named are tried in the same round, each once."""
+    story = Story(A, retries=0)
+    story.tries.add(A, [B, A, B, C])
+    assert [(A, 0.0), (B, 0.0), (C, 0.0)] == story.rest()
+
+
+def test_added_to_several() -> None:
+    """They come after the sources that are known."""
+    story = Story(A, B, retries=0)
+    story.tries.add(A, [C, B])
+    assert [(A, 0.0), (B, 0.0), (C, 0.0)] == story.rest()
