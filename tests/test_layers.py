@@ -19,6 +19,7 @@ LAYERS = (
     ("blocking",),
     ("lists",),
     ("stages", "streamer", "testing"),
+    ("upkeep",),
     ("content",),
     ("api", "client", "dashboard", "jobs"),
     ("cli", "service"),

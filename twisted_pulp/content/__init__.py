@@ -1,0 +1,3 @@
+"""Content types."""
+
+__all__: list[str] = []

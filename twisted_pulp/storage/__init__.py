@@ -1,0 +1,3 @@
+"""Bytes at rest, known by their digests."""
+
+__all__: list[str] = []
