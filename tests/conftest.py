@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 import pytest_twisted
 from _pytest.fixtures import SubRequest
+from hypothesis import HealthCheck, settings
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import Clock, deferLater
@@ -61,11 +62,10 @@ __all__ = [  # the fixtures of servers are there for all tests
     "tls",
 ]
 
-# Those who measure seconds on a machine that others use too may have met a bad one; what is wrong fails every time.
-_RERUNS = 2
-_INTEGRATION = Path(__file__).with_name("integration")
 _LIMIT = 60.0  # seconds an async test may take unless it is marked with limit(seconds)
 _SEED = pytest.StashKey[int]()
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 _FAILED = pytest.StashKey[bool]()
 _LIMITED = pytest.StashKey[bool]()
 
@@ -102,9 +102,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if _INTEGRATION in item.path.parents:
-            item.add_marker(pytest.mark.flaky(reruns=_RERUNS))
     if config.getoption("--campaign"):
         return
     for item in items:

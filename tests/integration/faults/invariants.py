@@ -24,8 +24,8 @@ __all__ = ["QUICK", "SECRET", "Fetcher", "Finals", "check", "quick", "secret", "
 #: Stands in every URL asked for, and must never be shown.
 SECRET = "S3CR3T-41"
 _POLL = 0.005
-# Seconds of the reactor's thread at work in one turn. The servers of the test work in it too, coverage counts lines, and
-# processors differ; what blocks for the sake of a file or a name takes longer.
+# Seconds of the reactor's thread at work in one turn. The servers of the test work in it too, coverage counts lines,
+# and processors differ; what blocks for the sake of a file or a name takes longer.
 _STALL = 0.75
 
 
