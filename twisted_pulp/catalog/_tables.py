@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 __all__ = [
@@ -54,6 +57,17 @@ def _id() -> Column[int]:
     return Column("id", _ID, primary_key=True)
 
 
+# An id that was given away is not given to another row: a sync may still hold the number of a row that is gone.
+_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
+
+# A row that is little more than its key lies in the tree of the key itself.
+_BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+def _some(name: str | None, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _to(name: str, other: str, *, delete: str = "CASCADE", null: bool = False, primary: bool = False) -> Column[int]:
     return Column(name, _ID, ForeignKey(f"{other}.id", ondelete=delete), nullable=null, primary_key=primary)
 
@@ -67,6 +81,7 @@ artifact = Table(
     Column("sha256", String(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("touched", Float, nullable=False),
+    **_ONCE,
 )
 
 #: Its digests beside sha256.
@@ -77,6 +92,7 @@ artifact_digest = Table(
     Column("algorithm", String(16), primary_key=True),
     Column("value", String(128), nullable=False),
     Index(None, "algorithm", "value"),
+    **_BY_KEY,
 )
 
 #: How one upstream is reached. `settings` has no secrets; `secrets` has them encrypted, and is never shown.
@@ -104,7 +120,8 @@ content = Table(
     Column("data", JSON, nullable=False),
     Column("touched", Float, nullable=False),
     UniqueConstraint("type", "key"),
-    Index(None, "type", "place"),
+    _some(None, "type", "place", where="place IS NOT NULL"),
+    **_ONCE,
 )
 
 #: A file of a unit; `artifact_id` is null until it was downloaded. What is expected of it is known anyhow.
@@ -114,10 +131,12 @@ content_artifact = Table(
     _id(),
     _to("content_id", "content"),
     Column("path", Text, nullable=False),
-    Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="SET NULL"), nullable=True, index=True),
+    Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="SET NULL"), nullable=True),
     Column("size", BigInteger, nullable=True),
     Column("digests", JSON, nullable=False),
     UniqueConstraint("content_id", "path"),
+    _some(None, "artifact_id", where="artifact_id IS NOT NULL"),
+    **_ONCE,
 )
 
 #: One place that a file can come from; `failed`: seconds since the epoch of the last failure, `failure`: what it was.
@@ -126,13 +145,13 @@ source = Table(
     metadata,
     _id(),
     _to("content_artifact_id", "content_artifact"),
-    _to("remote_id", "remote", null=True),
+    _to("remote_id", "remote", delete="SET NULL", null=True),
     Column("url", Text, nullable=False),
     Column("priority", Integer, nullable=False, server_default="1"),
     Column("failed", Float, nullable=True),
     Column("failure", Text, nullable=True),
     UniqueConstraint("content_artifact_id", "url"),
-    Index(None, "remote_id"),
+    _some(None, "remote_id", where="remote_id IS NOT NULL"),
 )
 
 #: A named set of content. `synced`: what the last sync saw, by which the next knows that nothing has changed.
@@ -163,29 +182,31 @@ version = Table(
     Column("removed", Integer, nullable=False, server_default="0"),
     Column("present", Integer, nullable=False, server_default="0"),
     UniqueConstraint("repository_id", "number"),
+    **_ONCE,
 )
 
 #: From which version on a repository has a unit, and from which on no more (null: it still has it).
 version_content = Table(
     "version_content",
     metadata,
-    _id(),
-    _to("repository_id", "repository"),
-    _to("content_id", "content"),
-    Column("added", Integer, nullable=False),
+    _to("repository_id", "repository", primary=True),
+    _to("content_id", "content", primary=True),
+    Column("added", Integer, primary_key=True, autoincrement=False),
     Column("removed", Integer, nullable=True),
-    UniqueConstraint("repository_id", "content_id", "added"),
     Index(None, "repository_id", "added"),
-    Index(None, "repository_id", "removed"),
+    _some(None, "repository_id", "removed", where="removed IS NOT NULL"),
     Index(None, "content_id"),
+    **_BY_KEY,
 )
 
 #: What a version that is being made has seen at the upstream, so that a mirror can remove the rest; then it is emptied.
+#: The content is not referred to: whoever deletes content need not search this, which has no index for it.
 version_seen = Table(
     "version_seen",
     metadata,
     _to("version_id", "version", primary=True),
-    _to("content_id", "content", primary=True),
+    Column("content_id", _ID, primary_key=True, autoincrement=False),
+    **_BY_KEY,
 )
 
 #: Where a repository, one version of it, or a Remote is served.

@@ -5,6 +5,10 @@ Everything this package raises on purpose::
      +- SettingsError (a ValueError)
      +- StorageError
      |   +- StorageFull (also a WriterError)
+     +- CatalogError
+     |   +- NotInCatalog
+     |   +- NameTaken
+     |   +- DraftLost
      +- DownloadError
          +- HTTPStatusError
          |   +- NotFound
@@ -52,6 +56,7 @@ from twisted_pulp.errors._answer import (
     ResumeRefused,
     RetryLater,
 )
+from twisted_pulp.errors._catalog import CatalogError, DraftLost, NameTaken, NotInCatalog
 from twisted_pulp.errors._connection import (
     BindError,
     ConnectError,
@@ -94,6 +99,7 @@ from twisted_pulp.errors._root import (
 __all__ = [
     "BindError",
     "Cancelled",
+    "CatalogError",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -102,14 +108,17 @@ __all__ = [
     "DigestMismatch",
     "DownloadError",
     "DownloadTimeout",
+    "DraftLost",
     "HTTPStatusError",
     "HeadersTimeout",
     "HookError",
     "IdleTimeout",
     "InvalidContent",
     "LowSpeed",
+    "NameTaken",
     "NotAuthorized",
     "NotFound",
+    "NotInCatalog",
     "PathError",
     "ProtocolError",
     "ProxyError",
