@@ -1,0 +1,179 @@
+"""Pipeline: stages in a row, all of them running at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.stages._budget import Budget
+from twisted_pulp.stages._channel import Channel
+from twisted_pulp.stages._stage import MINSIZE, Stage, Wires
+
+__all__ = ["Pipeline"]
+
+_log = Logger()
+
+
+def _checked(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    row = tuple(stages)
+    if len({id(stage) for stage in row}) < len(row):
+        raise ValueError("the same stage twice in one pipeline")
+    return row
+
+
+@frozen
+class Pipeline:
+    """
+    Stages in a row; a change gives a new pipeline.
+
+    :param stages: the first one declares, each of the others takes what the one before puts.
+    :raises ValueError: when the same stage is in it twice.
+    """
+
+    stages: tuple[Stage, ...] = field(converter=_checked)
+
+    def insert(self, stage: Stage, *, before: type[Stage] | None = None, after: type[Stage] | None = None) -> Pipeline:
+        """
+        Return this with *stage* before, or after, the one of a class.
+
+        :raises ValueError: unless one of *before* and *after* is given, and exactly one stage is of that class.
+        """
+        if (before is None) == (after is None):
+            raise ValueError("a stage goes before another or after it")
+        at = self._index(before) if before is not None else self._index(after) + 1
+        return Pipeline((*self.stages[:at], stage, *self.stages[at:]))
+
+    def replace(self, kind: type[Stage], stage: Stage) -> Pipeline:
+        """
+        Return this with *stage* instead of the one of class *kind*.
+
+        :raises ValueError: unless exactly one stage is of that class.
+        """
+        at = self._index(kind)
+        return Pipeline((*self.stages[:at], stage, *self.stages[at + 1 :]))
+
+    def remove(self, kind: type[Stage]) -> Pipeline:
+        """
+        Return this without the stage of class *kind*.
+
+        :raises ValueError: unless exactly one stage is of that class.
+        """
+        at = self._index(kind)
+        return Pipeline((*self.stages[:at], *self.stages[at + 1 :]))
+
+    async def run(self, reactor: IReactorTime, *, budget: Budget | None = None, capacity: int = MINSIZE) -> None:
+        """
+        Run all stages until the last one is done.
+
+        The first error cancels all other stages, and is raised when they have come to their end; so does cancelling
+        this.
+
+        :param reactor: its clock decides how long batches wait.
+        :param budget: batches hurry when somebody waits for it; default None.
+        :param capacity: items between two stages; default 500.
+        :raises ValueError: when one of the stages is in another pipeline that runs.
+        :raises RuntimeError: when a stage returns before it has taken all items.
+        """
+        await _Run(self.stages, reactor, budget, capacity).run()
+
+    def _index(self, kind: type[Stage] | None) -> int:
+        found = [at for at, stage in enumerate(self.stages) if kind is not None and isinstance(stage, kind)]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} stages of {kind}")
+        return found[0]
+
+
+@define(eq=False)
+class _Run:
+    """One run of the stages of a pipeline."""
+
+    _stages: tuple[Stage, ...]
+    _reactor: IReactorTime
+    _budget: Budget | None
+    _capacity: int
+    _channels: list[Channel] = field(init=False, factory=list)
+    _running: dict[Stage, Deferred[None]] = field(init=False, factory=dict)
+    _failure: Failure | None = field(init=False, default=None)
+    _stopping: IDelayedCall | None = field(init=False, default=None)
+    _ended: Deferred[None] | None = field(init=False, default=None)
+
+    async def run(self) -> None:
+        self._wire()
+        try:
+            self._start()
+            await self._wait()
+        finally:
+            self._unwire()
+        if self._failure is not None:
+            self._failure.raiseException()
+
+    def _wire(self) -> None:
+        if any(stage._wires is not None for stage in self._stages):
+            raise ValueError("a stage is in another pipeline that runs")
+        self._channels = [Channel(self._capacity) for _ in self._stages[1:]]
+        for at, stage in enumerate(self._stages):
+            before = self._channels[at - 1] if at else None
+            behind = self._channels[at] if at < len(self._channels) else None
+            stage._wires = Wires(self._reactor, self._budget, before, behind)
+
+    def _start(self) -> None:
+        # From the end, so that each finds the next one waiting.
+        for stage in reversed(self._stages):
+            running = Deferred.fromCoroutine(stage.run())
+            self._running[stage] = running
+            running.addCallbacks(self._returned, self._failed, callbackArgs=(stage,))
+            running.addBoth(self._over, stage)
+
+    async def _wait(self) -> None:
+        while self._running:
+            self._ended = Deferred()
+            try:
+                await self._ended
+            except CancelledError:
+                self._stop(Failure())
+
+    def _returned(self, _: None, stage: Stage) -> None:
+        wires = stage._wired()
+        if wires.before is not None:
+            reason = f"{type(stage).__name__} returned before it had taken all items"
+            wires.before.desert(reason)
+            if len(wires.before):
+                self._stop(Failure(RuntimeError(reason)))
+        if wires.behind is not None:
+            wires.behind.close()
+
+    def _failed(self, failure: Failure) -> None:
+        if self._failure is None:
+            self._stop(failure)
+        elif failure.check(CancelledError) is None:
+            _log.failure("A stage that was cancelled failed", failure)
+
+    def _stop(self, failure: Failure) -> None:
+        if self._failure is None:
+            self._failure = failure
+            # Whoever calls this may be called by a stage, and what is running cannot be cancelled.
+            self._stopping = self._reactor.callLater(0, self._cancel)
+
+    def _cancel(self) -> None:
+        for channel in self._channels:
+            channel.abort()
+        for running in list(self._running.values()):
+            running.cancel()
+
+    def _over(self, _: object, stage: Stage) -> None:
+        del self._running[stage]
+        if not self._running and self._ended is not None and not self._ended.called:
+            self._ended.callback(None)
+
+    def _unwire(self) -> None:
+        if self._stopping is not None and self._stopping.active():
+            self._stopping.cancel()
+        for channel in self._channels:
+            channel.end()
+        for stage in self._stages:
+            stage._wires = None

@@ -1,0 +1,94 @@
+"""Stage: one step of a sync, which runs at the same time as all others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_pulp.stages._batches import Batches
+from twisted_pulp.stages._budget import Budget
+from twisted_pulp.stages._channel import Channel
+
+__all__ = ["LINGER", "MINSIZE", "Stage", "Wires"]
+
+#: A query for so many keys costs little more than one for a single key; more would only use more memory.
+MINSIZE = 500
+#: Seconds. Nobody notices a tenth; at full speed a batch is full before.
+LINGER = 0.1
+
+
+@frozen
+class Wires:
+    """What ties a stage to its pipeline: the reactor, the budget or None, and the channels before and behind it."""
+
+    reactor: IReactorTime
+    budget: Budget | None
+    before: Channel | None
+    behind: Channel | None
+
+
+async def _nothing() -> AsyncIterator[Any]:
+    nothing: tuple[Any, ...] = ()
+    for item in nothing:
+        yield item
+
+
+class Stage:
+    """
+    One step: takes what the stage before has put, and puts what the next one shall take.
+
+    Subclasses have a `run`. An instance is in one pipeline at a time.
+    """
+
+    _wires: Wires | None = None
+
+    async def run(self) -> None:
+        """
+        Do the work; the next stage's items end when this returns.
+
+        It returns once it has taken all items. When it raises, the whole pipeline fails with that error.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no run()")
+
+    def items(self) -> AsyncIterator[Any]:
+        """Give one item after the other; none to the first stage. Several coroutines of a stage may share them."""
+        before = self._wired().before
+        return _nothing() if before is None else before.items()
+
+    def batches(self, minsize: int = MINSIZE, linger: float | None = LINGER) -> AsyncIterator[list[Any]]:
+        """
+        Give the items in lists, in order; none to the first stage.
+
+        A list has fewer items than *minsize* when no more will come, when somebody awaits the resolution of one of
+        them, when the budget needs the room they take, and when they have waited for *linger* seconds.
+
+        :param minsize: default 500; no more than the channel holds is waited for. A list may have more.
+        :param linger: default 0.1 seconds; 0: take what is there; None: never give up waiting, which may block for ever
+            a stage that waits for an item to come out at the other end.
+        :raises ValueError: when *minsize* is less than 1.
+        """
+        wires = self._wired()
+        if wires.before is None:
+            return _nothing()
+        return Batches(wires.reactor, wires.before, wires.budget, minsize, linger).each()
+
+    async def put(self, item: Any) -> None:
+        """
+        Give *item* to the next stage once there is room; what the last stage puts is dropped.
+
+        :raises ValueError: when *item* is None.
+        """
+        behind = self._wired().behind
+        if behind is None:
+            if item is None:
+                raise ValueError("None is no item")
+        elif not behind.offer(item):
+            await behind.put(item)
+
+    def _wired(self) -> Wires:
+        if self._wires is None:
+            raise RuntimeError(f"{type(self).__name__} is in no pipeline that runs")
+        return self._wires
