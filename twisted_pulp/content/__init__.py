@@ -1,3 +1,8 @@
-"""Content types."""
+"""Content types, and what is the same for all of them: a sync, which is skipped when nothing has changed."""
 
-__all__: list[str] = []
+from twisted_pulp.content._interface import IContentType
+from twisted_pulp.content._registry import content_type, content_types
+from twisted_pulp.content._result import SyncResult
+from twisted_pulp.content._synchronize import synchronize
+
+__all__ = ["IContentType", "SyncResult", "content_type", "content_types", "synchronize"]

@@ -41,6 +41,7 @@ Everything this package raises on purpose::
          +- WriterError
          +- HookError
          +- InvalidContent
+         +- MetadataError
          +- PathError
          +- Cancelled (also a CancelledError)
 
@@ -80,6 +81,7 @@ from twisted_pulp.errors._file import (
     DigestMismatch,
     HookError,
     InvalidContent,
+    MetadataError,
     PathError,
     SizeMismatch,
     StorageFull,
@@ -115,6 +117,7 @@ __all__ = [
     "IdleTimeout",
     "InvalidContent",
     "LowSpeed",
+    "MetadataError",
     "NameTaken",
     "NotAuthorized",
     "NotFound",

@@ -11,6 +11,7 @@ __all__ = [
     "DigestMismatch",
     "HookError",
     "InvalidContent",
+    "MetadataError",
     "PathError",
     "SizeMismatch",
     "StorageFull",
@@ -94,6 +95,18 @@ class HookError(DownloadError):
 
 class InvalidContent(DownloadError):
     """A validator refused the file: the detail says why."""
+
+
+class MetadataError(DownloadError):
+    """
+    The metadata of a repository cannot be understood: the detail says which line, and why.
+
+    :ivar line: its number, from 1, or None.
+    """
+
+    def __init__(self, url: str = "", line: int | None = None, detail: str = "") -> None:
+        super().__init__(url, detail if line is None else f"line {line}: {detail}")
+        self.line = line
 
 
 class PathError(DownloadError):

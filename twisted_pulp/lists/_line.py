@@ -8,15 +8,12 @@ import msgspec
 
 from twisted_pulp.download import Download, Source
 from twisted_pulp.errors import DownloadError, SettingsError
+from twisted_pulp.manifest import Entry, directory_of, parsed, url_of
 from twisted_pulp.names import file_name_of
-from twisted_pulp.urls import join
 
 __all__ = ["download_of"]
 
 _WORDS = 'neither JSON, a URL nor "name,sha256,size"'
-# Pulp's own readers split at the last two commas: names may have commas.
-_MANIFEST = re.compile(r"(.+),\s*([0-9A-Fa-f]{64})\s*,\s*([0-9]{1,19})").fullmatch
-_NAME = re.compile(r"[^/]+(?:/[^/]+)*").fullmatch
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://").match
 
 
@@ -50,13 +47,13 @@ def download_of(line: bytes, base: str | None) -> Download | None:
         return _of_entry(line)
     if not line or line[:1] == b"#":
         return None
+    entry = parsed(line)
+    if entry is not None:
+        return _of_manifest(entry, base)
     try:
         text = line.decode()
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
-    match = _MANIFEST(text)
-    if match is not None:
-        return _of_manifest(match[1].strip(), match[2], int(match[3]), base)
     if _URL(text) is None or " " in text:
         raise ValueError(_WORDS)
     return _made(text, None, None, None)
@@ -81,15 +78,10 @@ def _of_entry(line: bytes) -> Download:
     return _made(sources, entry.path, entry.size, entry.digests)
 
 
-def _of_manifest(name: str, sha256: str, size: int, base: str | None) -> Download:
+def _of_manifest(entry: Entry, base: str | None) -> Download:
     if base is None:
         raise ValueError("a line of a PULP_MANIFEST, but there is no place that its names belong to")
-    if _NAME(name) is None:
-        raise ValueError("the name begins or ends with a slash, or has two in a row")
-    # As Pulp writes and reads them: names are file names, not parts of URLs, so everything in them is encoded.
-    from urllib.parse import quote
-
-    return _made(join(base, "./" + quote(name)), name, size, {"sha256": sha256})
+    return _made(url_of(directory_of(base), entry.path), entry.path, entry.size, {"sha256": entry.sha256})
 
 
 def _made(sources: str | list[Source], path: str | None, size: int | None, digests: dict[str, str] | None) -> Download:
