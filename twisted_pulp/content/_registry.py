@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
-from twisted_pulp.content._interface import IContentType
 from twisted_pulp.errors import SettingsError
 
 __all__ = ["content_type", "content_types"]
@@ -21,21 +21,20 @@ def content_types() -> tuple[str, ...]:
     return tuple(sorted({*_OURS, *entry_points(group=_GROUP).names}))
 
 
-def content_type(name: str) -> IContentType:
+def content_type(name: str) -> Any:
     """
-    Return the content type called *name*: one of this package, or of the entry points of the group
+    Return the `IContentType` called *name*: one of this package, or of the entry points of the group
     `twisted_pulp.content`, whose names are those of their types.
 
     :raises SettingsError: when there is none, or more than one, or it is none after all.
     """
     ours = _OURS.get(name)
     if ours is not None:
-        found: IContentType = getattr(import_module(ours[0]), ours[1])
-        return found
+        return getattr(import_module(ours[0]), ours[1])
     return _third_party(name)
 
 
-def _third_party(name: str) -> IContentType:
+def _third_party(name: str) -> Any:
     from importlib.metadata import entry_points
 
     points = {point.value: point for point in entry_points(group=_GROUP, name=name)}
@@ -45,7 +44,7 @@ def _third_party(name: str) -> IContentType:
         raise SettingsError(name, ", ".join(sorted(points)), f"registered once in {_GROUP}")
     ((value, point),) = points.items()
     try:
-        found: IContentType = point.load()
+        found = point.load()
     except Exception as error:  # whatever importing other people's code raises
         raise SettingsError(name, value, f"the name of something that can be imported ({error})") from error
     if getattr(found, "type", None) != name or not callable(getattr(found, "first_stage", None)):

@@ -7,14 +7,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.content._interface import IContentType
 from twisted_pulp.content._result import SyncResult
 
 __all__ = ["synchronize"]
 
 
 def synchronize(
-    type: IContentType,
+    type: Any,
     repository: Any,
     *,
     force: bool = False,
@@ -24,7 +23,7 @@ def synchronize(
     """
     Let *repository* have what the upstream of its Remote has; another sync of the same repository is waited for.
 
-    :param type: as `content_type` returns it.
+    :param type: an `IContentType`, as `content_type` returns it.
     :param repository: its row.
     :param force: whether everything is looked at although nothing seems to have changed; default false.
     :param observe: called with a tuple of `ProgressReport` copies, twice a second at most; default None.
