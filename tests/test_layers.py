@@ -10,7 +10,19 @@ PACKAGE = Path(__file__).parents[1] / "twisted_pulp"
 
 #: From the lowest up; what shares a line must not import each other, except the values of the first.
 LAYERS = (
-    ("clock", "digests", "download", "errors", "headers", "interfaces", "manifest", "names", "settings", "urls"),
+    (
+        "clock",
+        "digests",
+        "download",
+        "errors",
+        "headers",
+        "interfaces",
+        "manifest",
+        "names",
+        "settings",
+        "threads",
+        "urls",
+    ),
     ("catalog", "http", "metalink", "storage"),
     ("schemes",),
     ("transfer",),

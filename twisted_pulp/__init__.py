@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Adoption": "interfaces",
     "Again": "transfer",
     "Attempt": "download",
     "Context": "context",
     "DigestOnly": "transfer",
+    "DirectoryStorage": "storage",
     "Download": "download",
     "DownloadReport": "download",
     "Group": "download",
     "Head": "interfaces",
     "Hooks": "transfer",
     "IDownloader": "interfaces",
+    "IStorage": "interfaces",
     "IWriter": "interfaces",
     "Limits": "settings",
     "Memory": "transfer",
+    "MemoryStorage": "storage",
     "Metalink": "metalink",
     "Network": "settings",
     "Pieces": "download",
@@ -57,8 +61,10 @@ if TYPE_CHECKING:
     from twisted_pulp.download import Pieces as Pieces
     from twisted_pulp.download import Source as Source
     from twisted_pulp.download import Totals as Totals
+    from twisted_pulp.interfaces import Adoption as Adoption
     from twisted_pulp.interfaces import Head as Head
     from twisted_pulp.interfaces import IDownloader as IDownloader
+    from twisted_pulp.interfaces import IStorage as IStorage
     from twisted_pulp.interfaces import IWriter as IWriter
     from twisted_pulp.metalink import Metalink as Metalink
     from twisted_pulp.metalink import read_metalink as read_metalink
@@ -72,6 +78,8 @@ if TYPE_CHECKING:
     from twisted_pulp.settings import Timeouts as Timeouts
     from twisted_pulp.settings import read_settings as read_settings
     from twisted_pulp.settings import write_settings as write_settings
+    from twisted_pulp.storage import DirectoryStorage as DirectoryStorage
+    from twisted_pulp.storage import MemoryStorage as MemoryStorage
     from twisted_pulp.transfer import Again as Again
     from twisted_pulp.transfer import DigestOnly as DigestOnly
     from twisted_pulp.transfer import Hooks as Hooks

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -13,11 +13,14 @@ from twisted.web.iweb import IAgent
 from zope.interface import Attribute, Interface
 
 from twisted_pulp.download import Download, DownloadReport, Group, Source, Totals
-from twisted_pulp.errors import shown
+from twisted_pulp.errors import StorageError, shown
 from twisted_pulp.headers import Fields
 from twisted_pulp.settings import Remote
 
-__all__ = ["Head", "IDownloader", "IWriter"]
+__all__ = ["Adoption", "ExportMode", "Head", "IDownloader", "IStorage", "IWriter", "Recovered"]
+
+#: How an artifact comes to a path: "auto" shares its blocks where the file system can, and copies elsewhere.
+ExportMode = Literal["auto", "reflink", "hardlink", "copy"]
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -126,3 +129,121 @@ class IDownloader(Interface):
 
     def close() -> Deferred[None]:
         """End everything in flight and remove temporary files that nobody took."""
+
+
+class Adoption(Struct, frozen=True):
+    """
+    A finished file that shall become an artifact.
+
+    :ivar path: that `IStorage.temporary` gave.
+    :ivar sha256: of its bytes, in lower-case hex; trusted, so whoever says it must have proven it.
+    :ivar size: of it in bytes; looked at.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Recovered(Struct, frozen=True):
+    """
+    What `IStorage.recover` has found.
+
+    :ivar removed: temporary files of processes that are no more.
+    :ivar bytes: that these had.
+    :ivar kept: temporary files that a later download goes on with, or that a living process has.
+    """
+
+    removed: int
+    bytes: int
+    kept: int
+
+
+class IStorage(Interface):
+    """
+    Keep artifacts, known by their sha256 (lower-case hex; anything else is a ValueError).
+
+    What fails in the storage fails with `StorageError`; a full one with `StorageFull`.
+    """
+
+    def temporary(name: str) -> str:
+        """
+        Return the path at which a `Download` shall put a file that is to be adopted; the same for the same *name*.
+
+        :param name: letters, digits, "-", "_" and "."; as a digest, so that a later run finds what this one leaves.
+        :raises ValueError: when it is no such name.
+        """
+
+    def adopt(files: Sequence[Adoption], *, replace: bool = False) -> Deferred[list[StorageError | None]]:
+        """
+        Make finished files artifacts, all or some: what cannot be adopted has an error in its place.
+
+        A file that is an artifact already is removed, which is a success. After `StorageFull` the file is still there.
+
+        :param replace: whether a new file takes the place of an artifact that is there; to repair it.
+        """
+
+    def writer(*, sha256: str | None = None, size: int | None = None) -> IWriter:
+        """
+        Return a writer for bytes that come without a file; it hashes them and trusts nobody.
+
+        Once committed, it has `sha256` and `size`.
+
+        :param sha256: that they must have, or `commit` fails with `DigestMismatch`; None is any.
+        :param size: that they must have in bytes, or it fails with `SizeMismatch`; None is any.
+        """
+
+    def has(sha256s: Sequence[str]) -> Deferred[set[str]]:
+        """Return a Deferred of those that are stored."""
+
+    def size(sha256: str) -> Deferred[int | None]:
+        """Return a Deferred of the artifact's bytes, or None where it is not stored."""
+
+    def path(sha256: str) -> str | None:
+        """Return where the artifact's file is, if it is stored; None where artifacts are no files."""
+
+    def read(sha256: str, offset: int = 0, length: int | None = None) -> Deferred[bytes]:
+        """
+        Return a Deferred of bytes of an artifact, all at once: for small ones.
+
+        :param length: bytes at most; None is all. Fewer come at the end.
+        :raises NotStored: (in the Deferred) when it is not stored.
+        """
+
+    def produce(sha256: str, consumer: IConsumer, offset: int = 0, length: int | None = None) -> Deferred[int]:
+        """
+        Give bytes of an artifact to *consumer*, at its pace; it is not told of the end.
+
+        :param length: bytes; None is all. Fewer than these are `StorageDamaged`.
+        :returns: a Deferred of how many were given. It fails with `NotStored`, or with `Cancelled` when the consumer
+            stops it; to cancel it ends it.
+        """
+
+    def check(sha256: str, size: int | None = None) -> Deferred[str | None]:
+        """
+        Read an artifact and compare.
+
+        :param size: it should have in bytes, or None.
+        :returns: a Deferred of None when it is what it should be, or of "missing", "truncated" or "flipped".
+        """
+
+    def remove(sha256s: Sequence[str]) -> Deferred[int]:
+        """Remove artifacts; return a Deferred of how many were there."""
+
+    def each() -> AsyncIterator[tuple[str, int, float]]:
+        """Return sha256, size, and time of storing (seconds since the epoch) of every artifact, found step by step."""
+
+    def export(sha256: str, path: str, *, mode: ExportMode = "auto") -> Deferred[None]:
+        """
+        Put an artifact at *path*, at once or not at all; directories are made.
+
+        :param path: trusted; what is there is replaced.
+        :param mode: "reflink" and "hardlink" fail where the file system cannot; a hard link is the artifact itself, and
+            read-only.
+        """
+
+    def recover() -> Deferred[Recovered]:
+        """Remove what dead processes have left; to be called at the start."""
+
+    def close() -> Deferred[None]:
+        """Finish what was begun, and give everything back."""

@@ -5,6 +5,8 @@ Everything this package raises on purpose::
      +- SettingsError (a ValueError)
      +- StorageError
      |   +- StorageFull (also a WriterError)
+     |   +- NotStored
+     |   +- StorageDamaged
      +- CatalogError
      |   +- NotInCatalog
      |   +- NameTaken
@@ -82,8 +84,10 @@ from twisted_pulp.errors._file import (
     HookError,
     InvalidContent,
     MetadataError,
+    NotStored,
     PathError,
     SizeMismatch,
+    StorageDamaged,
     StorageFull,
     TooLarge,
     Truncated,
@@ -122,6 +126,7 @@ __all__ = [
     "NotAuthorized",
     "NotFound",
     "NotInCatalog",
+    "NotStored",
     "PathError",
     "ProtocolError",
     "ProxyError",
@@ -133,6 +138,7 @@ __all__ = [
     "RetryLater",
     "SettingsError",
     "SizeMismatch",
+    "StorageDamaged",
     "StorageError",
     "StorageFull",
     "StreamReset",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EDQUOT, ENOSPC
+
 from twisted.internet.defer import CancelledError
 
 from twisted_pulp.errors._root import DownloadError, StorageError
@@ -12,8 +14,10 @@ __all__ = [
     "HookError",
     "InvalidContent",
     "MetadataError",
+    "NotStored",
     "PathError",
     "SizeMismatch",
+    "StorageDamaged",
     "StorageFull",
     "TooLarge",
     "Truncated",
@@ -118,4 +122,29 @@ class Cancelled(DownloadError, CancelledError):
 
 
 class StorageFull(StorageError, WriterError):
-    """The disk is full: free some space and go on, resumable parts were kept."""
+    """
+    The disk is full: free some space and go on, resumable parts were kept.
+
+    :cvar errnos: of the operating system's errors that mean this.
+    """
+
+    errnos = frozenset({ENOSPC, EDQUOT})
+
+
+class NotStored(StorageError):
+    """
+    The artifact is not in storage: download it again.
+
+    :ivar sha256: its digest.
+    """
+
+    def __init__(self, sha256: str = "") -> None:
+        super().__init__(sha256)
+        self.sha256 = sha256
+
+    def __str__(self) -> str:
+        return f"no artifact {self.sha256} is stored"
+
+
+class StorageDamaged(StorageError):
+    """Something in the storage's directory is not what was put there: the detail says what."""

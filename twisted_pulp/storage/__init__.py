@@ -1,3 +1,6 @@
 """Bytes at rest, known by their digests."""
 
-__all__: list[str] = []
+from twisted_pulp.storage._directory import DirectoryStorage
+from twisted_pulp.storage._memory import MemoryStorage
+
+__all__ = ["DirectoryStorage", "MemoryStorage"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from twisted_pulp.threads import WriterThreads, outlasting
 from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._health import Health
 from twisted_pulp.transfer._hooks import Again, Hooks, Validator
@@ -12,7 +13,6 @@ from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._surroundings import Surroundings
 from twisted_pulp.transfer._target import WriterTarget
-from twisted_pulp.transfer._threads import WriterThreads, outlasting
 from twisted_pulp.transfer._transfer import Transfer
 from twisted_pulp.transfer._tree import Tree
 from twisted_pulp.transfer._writers import DigestOnly, Memory, ResponseWriter

@@ -9,12 +9,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import HookError
 from twisted_pulp.settings import Remote
+from twisted_pulp.threads import outlasting
 from twisted_pulp.transfer._attempt import AttemptRun
 from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._hooks import Hooks, validated
 from twisted_pulp.transfer._proof import prove
 from twisted_pulp.transfer._surroundings import Surroundings
-from twisted_pulp.transfer._threads import outlasting
 
 __all__ = ["accept"]
 

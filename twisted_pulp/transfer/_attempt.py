@@ -28,6 +28,7 @@ from twisted_pulp.headers import Fields
 from twisted_pulp.http import Watch, fields_of, refuse, translated
 from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
+from twisted_pulp.threads import outlasting
 from twisted_pulp.transfer._ask import request_headers, rest_headers
 from twisted_pulp.transfer._begin import begin
 from twisted_pulp.transfer._file import FileTarget
@@ -36,7 +37,6 @@ from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._proof import strongest
 from twisted_pulp.transfer._range import Version, complete, range_end, range_total, rest_follows
 from twisted_pulp.transfer._sink import Sink
-from twisted_pulp.transfer._threads import outlasting
 
 __all__ = ["AttemptRun", "named"]
 

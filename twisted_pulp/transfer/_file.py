@@ -21,12 +21,12 @@ from twisted_pulp.digests import Hashes, digests_of
 from twisted_pulp.download import DownloadReport, Pieces
 from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Head
+from twisted_pulp.threads import WriterThreads, outlasting
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._partial import Partial
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._spans import Spans
-from twisted_pulp.transfer._threads import WriterThreads, outlasting
 
 __all__ = ["SMALL", "FileTarget"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EDQUOT, EMFILE, ENFILE, ENOSPC
+from errno import EMFILE, ENFILE
 from hashlib import sha256
 from itertools import count
 from secrets import token_hex
@@ -14,7 +14,7 @@ from twisted_pulp.names import JOURNAL, PARTIAL
 
 __all__ = ["FULL", "Folder", "Place", "writer_error"]
 
-FULL = frozenset({ENOSPC, EDQUOT})
+FULL = StorageFull.errnos
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 _numbers = count(1)
 _OURS = token_hex(6)  # no other process makes the same names

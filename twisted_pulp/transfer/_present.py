@@ -7,11 +7,11 @@ import os
 from twisted_pulp.digests import digests_of_file
 from twisted_pulp.download import Download
 from twisted_pulp.errors import DigestMismatch, SizeMismatch
+from twisted_pulp.threads import WriterThreads, outlasting
 from twisted_pulp.transfer._file import SMALL
 from twisted_pulp.transfer._journal import Journal, bare
 from twisted_pulp.transfer._place import Place
 from twisted_pulp.transfer._proof import algorithms_of, prove
-from twisted_pulp.transfer._threads import WriterThreads, outlasting
 
 __all__ = ["file_digests", "present_digests", "remembered", "surely_new", "usable"]
 

@@ -10,12 +10,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_pulp.errors import HookError, PulpError
+from twisted_pulp.threads import WriterThreads, outlasting
 from twisted_pulp.transfer._file import FileTarget
 from twisted_pulp.transfer._filling import BadPiece, Filled
 from twisted_pulp.transfer._partial import Partial
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._shares import Share
-from twisted_pulp.transfer._threads import WriterThreads, outlasting
 
 __all__ = ["Strand", "Strands"]
 

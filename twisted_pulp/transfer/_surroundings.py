@@ -9,8 +9,8 @@ from twisted.web.iweb import IAgent
 
 from twisted_pulp.http import Watch
 from twisted_pulp.settings import Remote
+from twisted_pulp.threads import WriterThreads
 from twisted_pulp.transfer._health import Health
-from twisted_pulp.transfer._threads import WriterThreads
 
 if TYPE_CHECKING:
     from twisted_pulp.transfer._mirrors import Mirrors

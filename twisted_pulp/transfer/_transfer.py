@@ -22,11 +22,13 @@ from twisted_pulp.errors import (
     PulpError,
     RetryLater,
     SizeMismatch,
+    StorageError,
     TotalTimeout,
     WriterError,
     shown,
 )
 from twisted_pulp.settings import Remote
+from twisted_pulp.threads import outlasting
 from twisted_pulp.transfer._accept import accept
 from twisted_pulp.transfer._attempt import AttemptRun, named
 from twisted_pulp.transfer._file import FileTarget
@@ -36,13 +38,12 @@ from twisted_pulp.transfer._present import file_digests, present_digests, rememb
 from twisted_pulp.transfer._proof import check_strength
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._surroundings import Surroundings
-from twisted_pulp.transfer._threads import outlasting
 from twisted_pulp.transfer._tries import Tries, Try, asked_to_wait
 
 __all__ = ["Transfer"]
 
 # Nothing about the source: no other source, and no other try, would help.
-_OURS = (WriterError, HookError, PathError, Cancelled, TotalTimeout)
+_OURS = (WriterError, StorageError, HookError, PathError, Cancelled, TotalTimeout)
 _WRONG = (SizeMismatch, DigestMismatch, InvalidContent)
 
 

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.fakes import result_of
-from twisted_pulp.transfer import WriterThreads, outlasting
+from twisted_pulp.threads import WriterThreads, outlasting
 
 
 class Inbox:

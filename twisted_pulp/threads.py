@@ -1,4 +1,4 @@
-"""Two threads in which large bodies are hashed and written."""
+"""Threads for what blocks: two of them, in which large bodies are hashed and written, unless told otherwise."""
 
 from __future__ import annotations
 

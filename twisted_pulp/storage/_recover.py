@@ -1,0 +1,83 @@
+"""What dead processes have left in tmp."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+
+from twisted_pulp.interfaces import Recovered
+from twisted_pulp.names import JOURNAL, PARTIAL
+from twisted_pulp.storage._adopt import READ
+from twisted_pulp.storage._root import Root
+
+__all__ = ["GRACE", "recovered"]
+
+#: Seconds for which a temporary file is left alone while other processes write.
+GRACE = 3600.0
+
+
+def recovered(root: Root, keep: float, now: float | None = None) -> Recovered:
+    """
+    Remove what no download goes on with, and return what was found.
+
+    Kept are files that a process has locked, and for *keep* seconds finished files, and partial ones with a journal.
+    All others are of the dead, unless there are other processes: then they must be an hour old.
+    """
+    now = time.time() if now is None else now
+    patience = 0.0 if root.alone() else GRACE
+    names = set(os.listdir(root.tmp))
+    removed = size = kept = 0
+    for name in sorted(names):
+        facts = _facts(name, root.tmp)
+        if facts is None:
+            continue
+        limit = keep if _resumable(name, names) else patience
+        if now - facts.st_mtime < limit or _locked(name, root.tmp):
+            kept += 1
+        elif _removed(name, facts, root):
+            removed, size = removed + 1, size + facts.st_size
+    return Recovered(removed, size, kept)
+
+
+def _facts(name: str, tmp: int) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=tmp, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _resumable(name: str, names: set[str]) -> bool:
+    """Return whether a later download can use *name*: a finished file, or a partial one and its journal."""
+    if name.endswith(PARTIAL):
+        return name.removesuffix(PARTIAL) + JOURNAL in names
+    if name.endswith(JOURNAL):
+        bare = name.removesuffix(JOURNAL)
+        return bare + PARTIAL in names or bare.removeprefix(".") in names
+    return True
+
+
+def _locked(name: str, tmp: int) -> bool:
+    """Return whether a living process has it."""
+    try:
+        fd = os.open(name, READ, dir_fd=tmp)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _removed(name: str, facts: os.stat_result, root: Root) -> bool:
+    if stat.S_ISDIR(facts.st_mode):
+        return False
+    try:
+        root.system.unlink(name, root.tmp)
+    except OSError:  # another process was faster, or the disk is out of order: nothing depends on it
+        return False
+    return True
