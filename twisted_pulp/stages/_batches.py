@@ -9,14 +9,15 @@ whatever the stages before may wait for, items that are there go on.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_pulp.stages._budget import Budget
-from twisted_pulp.stages._channel import Channel, Reader
+from twisted_pulp.stages._channel import Channel
 from twisted_pulp.stages._declarative import DeclarativeContent
 
 __all__ = ["Batches"]
@@ -65,28 +66,33 @@ class Batches:
         return self._budget is not None and self._budget.presses(len(self._channel))
 
     async def _ripen(self) -> None:
-        reader = self._channel.wait(self._wanted, lambda item: self._hurried(item, reader))
+        reader = self._channel.wait(self._wanted)
+        go_on = partial(self._channel.wake, reader)
         for item in self._channel.peek():
-            self._hold(item, reader)
-        timer = None if self._linger is None else self._reactor.callLater(self._linger, self._channel.wake, reader)
-        ignore = None if self._budget is None else self._budget.watch(lambda: self._press(reader))
+            _hold(item, go_on)
+        reader.hurried = partial(self._hurried, go_on)
+        timer = None if self._linger is None else self._reactor.callLater(self._linger, go_on)
+        ignore = None if self._budget is None else self._budget.watch(partial(self._press, go_on))
         try:
             await reader.came
         finally:
+            reader.hurried = None  # which knows the reader: a cycle
             if timer is not None and timer.active():
                 timer.cancel()
             if ignore is not None:
                 ignore()
 
-    def _hurried(self, item: Any, reader: Reader) -> bool:
-        return self._hold(item, reader) or self._pressed()
+    def _hurried(self, go_on: Callable[[], None], item: Any) -> bool:
+        return _hold(item, go_on) or self._pressed()
 
-    def _hold(self, item: Any, reader: Reader) -> bool:
-        if not isinstance(item, DeclarativeContent):
-            return False
-        item.thaw = lambda: self._channel.wake(reader)
-        return item.awaited
-
-    def _press(self, reader: Reader) -> None:
+    def _press(self, go_on: Callable[[], None]) -> None:
         if self._pressed():
-            self._channel.wake(reader)
+            go_on()
+
+
+def _hold(item: Any, go_on: Callable[[], None]) -> bool:
+    """Let *go_on* be called when *item* is awaited; return whether it is already."""
+    if not isinstance(item, DeclarativeContent):
+        return False
+    item.thaw = go_on
+    return item.awaited

@@ -55,6 +55,7 @@ class Budget:
         self.bytes, self.items = _checked("budget.bytes", bytes), _checked("budget.items", items)
         self.used_bytes = self.used_items = 0
         self._waiting: deque[tuple[Deferred[Admission], int]] = deque()
+        self._letting = False
         self._watchers: list[Callable[[], None]] = []
 
     def admit(self, size: int | None) -> Deferred[Admission]:
@@ -64,8 +65,7 @@ class Budget:
             return succeed(self._taken(size))
         waiting: Deferred[Admission] = Deferred(self._left)
         self._waiting.append((waiting, size))
-        for watcher in list(self._watchers):
-            watcher()
+        self._tell()
         return waiting
 
     def presses(self, held: int) -> bool:
@@ -73,7 +73,7 @@ class Budget:
         return bool(self._waiting) and 2 * held >= self.used_items
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
-        """Call *watcher* whenever somebody has to wait for a place, until what this returns is called."""
+        """Call *watcher* whenever `presses` may have become true, until what this returns is called."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 
@@ -95,9 +95,20 @@ class Budget:
         self._let_in()
 
     def _let_in(self) -> None:
+        # Who is let in may give its place back at once: one loop for all, or the stack grows with those who wait.
+        if self._letting:
+            return
+        self._letting = True
         while self._waiting and self._fits(self._waiting[0][1]):
             waiting, size = self._waiting.popleft()
             waiting.callback(self._taken(size))
+        self._letting = False
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._waiting:
+            for watcher in list(self._watchers):
+                watcher()
 
     def _left(self, waiting: Deferred[Admission]) -> None:
         first = bool(self._waiting) and self._waiting[0][0] is waiting

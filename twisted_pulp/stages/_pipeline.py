@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from twisted_pulp.stages._budget import Budget
 from twisted_pulp.stages._channel import Channel
+from twisted_pulp.stages._declarative import DeclarativeContent
 from twisted_pulp.stages._stage import MINSIZE, Stage, Wires
 
 __all__ = ["Pipeline"]
@@ -88,6 +89,11 @@ class Pipeline:
         return found[0]
 
 
+async def _ran(stage: Stage) -> None:
+    # In a coroutine of our own, so that a run() that is none fails like any other.
+    await stage.run()
+
+
 @define(eq=False)
 class _Run:
     """One run of the stages of a pipeline."""
@@ -97,7 +103,7 @@ class _Run:
     _budget: Budget | None
     _capacity: int
     _channels: list[Channel] = field(init=False, factory=list)
-    _running: dict[Stage, Deferred[None]] = field(init=False, factory=dict)
+    _running: dict[int, Deferred[None]] = field(init=False, factory=dict)
     _failure: Failure | None = field(init=False, default=None)
     _stopping: IDelayedCall | None = field(init=False, default=None)
     _ended: Deferred[None] | None = field(init=False, default=None)
@@ -122,12 +128,11 @@ class _Run:
             stage._wires = Wires(self._reactor, self._budget, before, behind)
 
     def _start(self) -> None:
-        # From the end, so that each finds the next one waiting.
-        for stage in reversed(self._stages):
-            running = Deferred.fromCoroutine(stage.run())
-            self._running[stage] = running
-            running.addCallbacks(self._returned, self._failed, callbackArgs=(stage,))
-            running.addBoth(self._over, stage)
+        # From the first, so that each finds a channel full of items, which costs less than to be told of each.
+        for at in range(len(self._stages)):
+            running = self._running[at] = Deferred.fromCoroutine(_ran(self._stages[at]))
+            running.addCallbacks(self._returned, self._failed, callbackArgs=(self._stages[at],))
+            running.addBoth(self._over, at)
 
     async def _wait(self) -> None:
         while self._running:
@@ -165,15 +170,18 @@ class _Run:
         for running in list(self._running.values()):
             running.cancel()
 
-    def _over(self, _: object, stage: Stage) -> None:
-        del self._running[stage]
+    def _over(self, _: object, at: int) -> None:
+        del self._running[at]
         if not self._running and self._ended is not None and not self._ended.called:
             self._ended.callback(None)
 
     def _unwire(self) -> None:
         if self._stopping is not None and self._stopping.active():
             self._stopping.cancel()
-        for channel in self._channels:
-            channel.end()
         for stage in self._stages:
             stage._wires = None
+        for channel in self._channels:
+            for item in channel.end():
+                if isinstance(item, DeclarativeContent):
+                    item.release()
+                    item.give_up(CancelledError())

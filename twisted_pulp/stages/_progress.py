@@ -63,7 +63,7 @@ class ProgressReport:
         """Say that there are *more* items to do, default 1, than was known."""
         self.expect((self.total or 0) + more)
 
-    def name(self, suffix: str | None) -> None:
+    def mention(self, suffix: str | None) -> None:
         """Say what is being done now."""
         self.suffix = suffix
         self._changed(False)
@@ -120,6 +120,7 @@ class Progress:
     _observers: list[Observer] = field(init=False, factory=list)
     _call: IDelayedCall | None = field(init=False, default=None)
     _told: float | None = field(init=False, default=None)
+    _closed: bool = field(init=False, default=False)
 
     @property
     def reports(self) -> tuple[ProgressReport, ...]:
@@ -145,10 +146,13 @@ class Progress:
         return lambda: self._observers.remove(observer)
 
     def close(self) -> None:
-        """Tell what has changed last, and leave nothing behind in the reactor."""
+        """Tell what has changed last, and nothing any more."""
         self._tell()
+        self._closed = True
 
     def _note(self, report: ProgressReport, at_once: bool) -> None:
+        if self._closed:
+            return
         self._changed[report.code] = report
         if at_once:
             self._tell()

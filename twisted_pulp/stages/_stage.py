@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -66,8 +66,8 @@ class Stage:
         them, when the budget needs the room they take, and when they have waited for *linger* seconds.
 
         :param minsize: default 500; no more than the channel holds is waited for. A list may have more.
-        :param linger: default 0.1 seconds; 0: take what is there; None: never give up waiting, which may block for ever
-            a stage that waits for an item to come out at the other end.
+        :param linger: default 0.1 seconds; 0: one turn of the reactor; None: however long it takes, which may block for
+            ever a stage that waits for what becomes of an item.
         :raises ValueError: when *minsize* is less than 1.
         """
         wires = self._wired()
@@ -87,6 +87,14 @@ class Stage:
                 raise ValueError("None is no item")
         elif not behind.offer(item):
             await behind.put(item)
+
+    async def put_all(self, items: Sequence[Any]) -> None:
+        """Give *items*, a batch for example, to the next stage, as `put` would each of them, but for less."""
+        behind = self._wired().behind
+        if behind is not None:
+            await behind.put_all(items)
+        elif any(item is None for item in items):
+            raise ValueError("None is no item")
 
     def _wired(self) -> Wires:
         if self._wires is None:
