@@ -119,8 +119,9 @@ content = Table(
     Column("place", Text, nullable=True),
     Column("data", JSON, nullable=False),
     Column("touched", Float, nullable=False),
-    UniqueConstraint("type", "key"),
-    _some(None, "type", "place", where="place IS NOT NULL"),
+    # The column that tells rows apart comes first: a planner without statistics takes no other path then.
+    UniqueConstraint("key", "type"),
+    _some(None, "place", "type", where="place IS NOT NULL"),
     **_ONCE,
 )
 
