@@ -19,6 +19,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
+from tests.catalog_fixtures import catalog, database, database_templates, postgres
 from tests.leaks import Holdings, LoggedErrors, partials, settled
 from tests.servers.fixtures import (
     corpus,
@@ -43,13 +44,17 @@ from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 
 __all__ = [  # the fixtures of servers are there for all tests
+    "catalog",
     "corpus",
+    "database",
+    "database_templates",
     "faulty",
     "ftp",
     "nameserver",
     "network",
     "nginx",
     "nginx_program",
+    "postgres",
     "scripted",
     "scripted_tls",
     "start_faulty",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from typing import NoReturn
 
 import pytest
+
+# Debian and Homebrew keep its server's programs apart, because several versions may be there.
+_POSTGRESQL = "/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin"
 
 
 def in_ci() -> bool:
@@ -23,7 +27,8 @@ def missing(reason: str) -> NoReturn:
 
 def search_path() -> str:
     """Give PATH and the places of system programs, which Debian keeps from users."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+    postgresql = [each for places in _POSTGRESQL for each in sorted(glob.glob(places), reverse=True)]
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", *postgresql])
 
 
 def require(program: str) -> str:

@@ -1,3 +1,5 @@
 """What is known: artifacts, content, repositories and their versions, remotes, runs."""
 
-__all__: list[str] = []
+from twisted_pulp.catalog._catalog import Catalog
+
+__all__ = ["Catalog"]

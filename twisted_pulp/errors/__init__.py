@@ -8,6 +8,13 @@ Everything this package raises on purpose::
      |   +- NotStored
      |   +- StorageDamaged
      +- CatalogError
+     |   +- CatalogLocked
+     |   +- CatalogUnavailable
+     |   |   +- CatalogUncertain
+     |   +- CatalogDamaged
+     |   +- CatalogFull
+     |   +- CatalogNewer
+     |   +- KeyRefused
      |   +- NotInCatalog
      |   +- NameTaken
      |   +- DraftLost
@@ -59,7 +66,19 @@ from twisted_pulp.errors._answer import (
     ResumeRefused,
     RetryLater,
 )
-from twisted_pulp.errors._catalog import CatalogError, DraftLost, NameTaken, NotInCatalog
+from twisted_pulp.errors._catalog import (
+    CatalogDamaged,
+    CatalogError,
+    CatalogFull,
+    CatalogLocked,
+    CatalogNewer,
+    CatalogUnavailable,
+    CatalogUncertain,
+    DraftLost,
+    KeyRefused,
+    NameTaken,
+    NotInCatalog,
+)
 from twisted_pulp.errors._connection import (
     BindError,
     ConnectError,
@@ -105,7 +124,13 @@ from twisted_pulp.errors._root import (
 __all__ = [
     "BindError",
     "Cancelled",
+    "CatalogDamaged",
     "CatalogError",
+    "CatalogFull",
+    "CatalogLocked",
+    "CatalogNewer",
+    "CatalogUnavailable",
+    "CatalogUncertain",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -120,6 +145,7 @@ __all__ = [
     "HookError",
     "IdleTimeout",
     "InvalidContent",
+    "KeyRefused",
     "LowSpeed",
     "MetadataError",
     "NameTaken",

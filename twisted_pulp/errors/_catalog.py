@@ -4,11 +4,65 @@ from __future__ import annotations
 
 from twisted_pulp.errors._root import PulpError
 
-__all__ = ["CatalogError", "DraftLost", "NameTaken", "NotInCatalog"]
+__all__ = [
+    "CatalogDamaged",
+    "CatalogError",
+    "CatalogFull",
+    "CatalogLocked",
+    "CatalogNewer",
+    "CatalogUnavailable",
+    "CatalogUncertain",
+    "DraftLost",
+    "KeyRefused",
+    "NameTaken",
+    "NotInCatalog",
+]
 
 
 class CatalogError(PulpError):
-    """The catalog could not be read or written."""
+    """
+    The catalog could not be read or written.
+
+    :ivar retryable: whether trying again may help.
+    """
+
+    retryable = False
+
+
+class CatalogLocked(CatalogError):
+    """Others have kept the database locked for longer than patience lasts: find out who, and try again."""
+
+    retryable = True
+
+
+class CatalogUnavailable(CatalogError):
+    """The database cannot be reached: see whether it is there and runs, and whether user and password are right."""
+
+    retryable = True
+
+
+class CatalogUncertain(CatalogUnavailable):
+    """The connection was lost while a transaction was committed, and nobody can tell whether it was."""
+
+    retryable = False
+
+
+class CatalogDamaged(CatalogError):
+    """The database is damaged, or is none: restore it from a copy, or move it away to begin with an empty one."""
+
+
+class CatalogFull(CatalogError):
+    """The disk that the database is on is full."""
+
+    retryable = True
+
+
+class CatalogNewer(CatalogError):
+    """A newer version of this program made the database: use that version."""
+
+
+class KeyRefused(CatalogError):
+    """The key is not there, is no key, may be read by others, or is another than the secrets were sealed with."""
 
 
 class NotInCatalog(CatalogError):

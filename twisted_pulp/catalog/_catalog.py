@@ -1,0 +1,119 @@
+"""What is known, behind threads of its own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+from twisted.internet.defer import Deferred
+
+from twisted_pulp.catalog._engine import Database, database_at
+from twisted_pulp.catalog._key import Key
+from twisted_pulp.catalog._migrations import HEAD
+from twisted_pulp.catalog._schema import bring_up_to_date, revision_of
+from twisted_pulp.catalog._threads import Threads
+from twisted_pulp.catalog._work import Work
+from twisted_pulp.errors import CatalogError
+
+__all__ = ["Catalog"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+#: Seconds that a transaction is tried for.
+PATIENCE = 30.0
+
+
+class Catalog:
+    """
+    A database, opened by `open`.
+
+    Work with it is a plain function that gets a `sqlalchemy.Connection`, in a transaction, in one of the catalog's own
+    threads.
+
+    :ivar url: of the database, without the password.
+    :ivar dialect: "sqlite" or "postgresql".
+    :ivar key: what seals secrets; None: there must be none.
+    """
+
+    def __init__(self, reactor: Any, database: Database, key: Key | None, patience: float) -> None:
+        self._reactor, self._database, self._patience = reactor, database, patience
+        self.url, self.dialect, self.key = database.url, database.dialect, key
+        self._writers = Threads(reactor, database.writers, "catalog writer")
+        self._readers = Threads(reactor, database.readers, "catalog reader")
+        self._working: dict[Work[Any], Deferred[Any]] = {}
+        self._closing: Deferred[None] | None = None
+
+    @classmethod
+    def open(cls, reactor: Any, url: str, *, key: Key | None = None, patience: float = PATIENCE) -> Deferred[Catalog]:
+        """
+        Open the database at *url*, and make its tables or bring them up to date where needed.
+
+        :param url: ``sqlite:////PATH/catalog.sqlite``, a file that is made if missing, or
+            ``postgresql://USER:PASSWORD@HOST/NAME``.
+        :param key: seals the secrets of remotes; default None: remotes with secrets are refused.
+        :param patience: seconds for which a transaction waits for a lock, a conflict or a lost connection; default 30.
+        :raises SettingsError: *url* is none of these.
+        :raises CatalogError: what keeps it from being opened.
+        """
+        database = database_at(url)
+        return Deferred.fromCoroutine(cls(reactor, database, key, patience)._opened())
+
+    async def _opened(self) -> Catalog:
+        try:
+            if await self.read(revision_of) != HEAD:
+                await self.write(bring_up_to_date)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **given: P.kwargs) -> Deferred[T]:
+        """Call *work* in a transaction that only reads, and give what it returns."""
+        return self._begin(self._database.reading, self._readers, functools.partial(_call, work, args, given))
+
+    def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **given: P.kwargs) -> Deferred[T]:
+        """Call *work* in a transaction, commit it, and give what it returned."""
+        return self._begin(self._database.writing, self._writers, functools.partial(_call, work, args, given))
+
+    def _begin(self, engine: Engine, threads: Threads, do: Callable[[Connection], T]) -> Deferred[T]:
+        if self._closing is not None:
+            raise CatalogError("the catalog is closed")
+        work = Work(self._database, engine, do, self._reactor.seconds, self._patience)
+        d = Deferred.fromCoroutine(threads.call(work.run, work.given_up.set))
+        self._working[work] = d
+
+        def end(result: Any) -> Any:
+            del self._working[work]
+            return result
+
+        return d.addBoth(end)
+
+    def close(self) -> Deferred[None]:
+        """End: what runs is awaited, what waits for a lock or a connection is given up."""
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        self._closing = Deferred()
+        for d in list(self._working.values()):
+            await _end_of(d)
+        await self._writers.call(self._database.writing.dispose)
+        await self._writers.call(self._database.reading.dispose)
+        self._writers.stop()
+        self._readers.stop()
+
+
+async def _end_of(d: Deferred[Any]) -> None:
+    ended: Deferred[None] = Deferred()
+
+    def pass_on(result: Any) -> Any:
+        ended.callback(None)
+        return result
+
+    d.addBoth(pass_on)
+    await ended
+
+
+def _call(work: Any, args: Any, given: Any, connection: Connection) -> Any:
+    return work(connection, *args, **given)

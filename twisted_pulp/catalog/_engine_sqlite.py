@@ -1,0 +1,85 @@
+"""SQLite: one file, many readers, one writer."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from twisted_pulp.catalog._engine import Database, visible
+from twisted_pulp.errors import CatalogDamaged, CatalogError, CatalogFull, CatalogLocked, CatalogUnavailable
+
+__all__ = ["sqlite"]
+
+_READERS = 4
+#: Seconds that SQLite itself waits for a lock, before it is seen whether anybody still wants to.
+_BUSY = 0.25
+#: SQLite's result codes (https://www.sqlite.org/rescode.html); the low byte is the primary one.
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
+
+
+def sqlite(url: URL) -> Database:
+    """Get ready for the file of *url*."""
+    assert url.database is not None
+    path = os.path.abspath(url.database)
+    url = url.set(database=path)
+    return Database(
+        url=visible(url),
+        dialect="sqlite",
+        path=path,
+        writing=_engine(url, 1, "BEGIN IMMEDIATE"),
+        reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1"),
+        writers=1,
+        readers=_READERS,
+        meaning=_meaning,
+    )
+
+
+def _engine(url: URL, connections: int, begin: str, *pragmas: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        # Transactions begin where we say, not where the module thinks that one is needed.
+        connect_args={"timeout": _BUSY, "isolation_level": None, "check_same_thread": False},
+    )
+
+    def connected(connection: Any, _: object) -> None:
+        for pragma in (
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = NORMAL",
+            "PRAGMA foreign_keys = 1",
+            "PRAGMA temp_store = MEMORY",
+            "PRAGMA cache_size = -16384",
+            *pragmas,
+        ):
+            connection.execute(pragma).close()
+
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+def _meaning(error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
+    original = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+    if code in _LOCKED:
+        return CatalogLocked(str(original)), True
+    if code in _DAMAGED:
+        return CatalogDamaged(str(original)), False
+    if code == sqlite3.SQLITE_FULL:
+        return CatalogFull(str(original)), False
+    if code in _UNREACHABLE:
+        return CatalogUnavailable(str(original)), False
+    return None, False

@@ -1,0 +1,5 @@
+"""The key that seals secrets."""
+
+
+class Key:
+    """Seals secrets."""

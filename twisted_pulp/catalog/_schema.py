@@ -1,0 +1,51 @@
+"""The schema of a database: made, brought up to date, or refused."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
+
+from twisted_pulp.catalog._migrations import HEAD
+from twisted_pulp.catalog._tables import metadata
+from twisted_pulp.errors import CatalogDamaged
+
+__all__ = ["bring_up_to_date", "revision_of"]
+
+# Alembic's own table.
+_version = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, key="number", nullable=False)
+)
+# Any number; whoever changes the schema holds it.
+_LOCK = 0x7077_6C70
+
+
+def revision_of(connection: Connection) -> str | None:
+    """
+    Give the revision of the database; None for one without tables.
+
+    :raises CatalogDamaged: it has tables, but not ours.
+    """
+    tables = inspect(connection).get_table_names()
+    if _version.name in tables:
+        return connection.scalar(select(_version.c.number))
+    if tables:
+        raise CatalogDamaged(f"the database is none of this program: it has a table {min(tables)}")
+    return None
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """
+    Make the tables, or bring them up to date, in the transaction of *connection*.
+
+    :raises CatalogNewer: a newer version made them.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    revision = revision_of(connection)
+    if revision is None:
+        metadata.create_all(connection, checkfirst=False)
+        _version.create(connection, checkfirst=False)
+        connection.execute(_version.insert().values(number=HEAD))
+    elif revision != HEAD:
+        from twisted_pulp.catalog._migrate import migrate
+
+        migrate(connection, revision)
