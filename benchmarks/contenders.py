@@ -35,10 +35,12 @@ class Order:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a contender: no proxies, and no authorities but the race's own."""
-        gone = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        """The environment of a contender: no proxies, no authorities but the race's own, and bytecode as installed."""
+        gone = ("SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if name not in gone and "_proxy" not in name.lower()}
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        # What is installed has its bytecode; a source tree need not. The run to warm up compiles it, for all alike.
+        kept["PYTHONPYCACHEPREFIX"] = str(self.out.with_name("bytecode"))
         return kept if self.certificate is None else kept | {"SSL_CERT_FILE": str(self.certificate)}
 
 
