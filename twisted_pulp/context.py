@@ -17,13 +17,11 @@ from twisted_pulp.http import (
     Cap,
     ConnectionPool,
     Credentials,
-    DecodeAgent,
     Endpoints,
     ErrorAgent,
     HeaderAgent,
     HTTPAgent,
     Intake,
-    LimitAgent,
     RateAgent,
     Rates,
     RedirectAgent,
@@ -33,7 +31,7 @@ from twisted_pulp.http import (
     with_credentials,
 )
 from twisted_pulp.interfaces import IDownloader
-from twisted_pulp.schemes import FileAgent, LateAgent, SchemeAgent, third_party
+from twisted_pulp.schemes import LateAgent, SchemeAgent, third_party
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Health, Hooks, WriterThreads
 
@@ -123,10 +121,14 @@ class Context:
         onion, limit = self._onion(remote), remote.limits.max_size
         if limit is None:
             return onion.artifacts
+        from twisted_pulp.http import LimitAgent
+
         return onion.outside(LimitAgent(onion.own, limit), LimitAgent(onion.elsewhere, limit), remote)
 
     def metadata_agent(self, remote: Remote) -> IAgent:
         """Return the agent that reaches *remote* for metadata: bodies are decoded, and no status is an error."""
+        from twisted_pulp.http import DecodeAgent
+
         onion = self._onion(remote)
         return DecodeAgent(onion.named(onion.own, onion.elsewhere, remote), remote.limits.max_metadata_size)
 
@@ -146,13 +148,21 @@ class Context:
     def _core(self, remote: Remote, cap: Cap | None, *, identified: bool = True) -> IAgent:
         endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote, cap, identified=identified)
         http = HTTPAgent(self.reactor, endpoints, self.pool)
-        file = FileAgent(remote.file_roots, self.threads.lane())
+        file = LateAgent(self._file(remote.file_roots))
         ftp = LateAgent(self._ftp(remote, endpoints, cap))
         ours: dict[bytes, IAgent] = {b"http": http, b"https": http, b"file": file, b"ftp": ftp, b"ftps": ftp}
         schemes = _Schemes(ours, self.reactor, ref(remote))
         rates = self.rates.of(remote)
         intake = Intake(self.rates, rates, self.pool.paces if remote.limits.adaptive else None)
         return RateAgent(ErrorAgent(SchemeAgent(schemes), intake), self.rates, rates)
+
+    def _file(self, roots: tuple[str, ...]) -> Callable[[], IAgent]:
+        def make() -> IAgent:
+            from twisted_pulp.schemes import FileAgent
+
+            return FileAgent(roots, self.threads.lane())
+
+        return make
 
     def _ftp(self, remote: Remote, endpoints: Endpoints, cap: Cap | None) -> Callable[[], IAgent]:
         # Not the Remote itself: what its agents are made of must not keep it.

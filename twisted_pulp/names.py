@@ -12,10 +12,9 @@ from twisted_pulp.errors import PathError
 __all__ = ["file_name_of", "inside"]
 
 # Device names of Windows: a mirror's directory may live on, or be served to, such a machine.
-_RESERVED = re.compile(
-    r"(?i)(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(?:\..*)?", re.S
-).fullmatch
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\*?\"<>|\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]").search
+# It and the next are compiled, by `re` itself, for the first name that is not plain.
+_RESERVED = r"(?is)(?:con|prn|aux|nul|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$)(?:\..*)?"
+_FORBIDDEN = r"[\x00-\x1f\x7f\\*?\"<>|\u2028\u2029\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
 # Most names: nothing in them needs a closer look. No dot at the ends, and no device's name, which has letters only.
 _PLAIN = re.compile(
     r"(?!(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z))[A-Za-z0-9_][A-Za-z0-9._+-]{0,200}[A-Za-z0-9_]"
@@ -37,7 +36,7 @@ def inside(directory: str, name: str) -> str:
     """
     if _PLAIN(name) and not name.endswith((PARTIAL, JOURNAL)):
         return f"{directory}/{name}"
-    if len(os.fsencode(name) if not _FORBIDDEN(name) else b"") > _LONGEST_PATH:
+    if len(os.fsencode(name) if not re.search(_FORBIDDEN, name) else b"") > _LONGEST_PATH:
         raise PathError(detail="the path is too long")
     parts = unicodedata.normalize("NFC", name).split("/") if not name.isascii() else name.split("/")
     for part in parts:
@@ -50,7 +49,7 @@ def inside(directory: str, name: str) -> str:
 def _refused(part: str) -> str | None:
     if part in ("", ".", ".."):
         return "it is absolute, or has an empty part, '.' or '..'"
-    if _FORBIDDEN(part):
+    if re.search(_FORBIDDEN, part):
         return "it has a character that file names cannot have everywhere"
     if part[-1] in ". " or part[0] == " ":
         return "a part begins or ends with a space, or ends with a dot"
@@ -58,7 +57,7 @@ def _refused(part: str) -> str | None:
         return f"{PARTIAL} and {JOURNAL} are for partial files"
     if len(part.encode()) > _LONGEST_NAME:
         return f"a part is longer than {_LONGEST_NAME} bytes"
-    if _RESERVED(part):
+    if re.fullmatch(_RESERVED, part):
         return "a part is the name of a device"
     if len(part) > 1 and part[1] == ":":
         return "it begins with a drive"

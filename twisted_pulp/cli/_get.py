@@ -58,7 +58,7 @@ def get(options: GetOptions) -> int:
     return run.status()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Get:
     """One run of the command, from the first download to the last word."""
 

@@ -18,7 +18,7 @@ __all__ = ["Plain"]
 _HELD = 0.1
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Plain:
     """
     Says what became of each file: results on standard output, failures on standard error.

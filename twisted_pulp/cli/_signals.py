@@ -16,7 +16,7 @@ __all__ = ["Signals"]
 _LAST = 0.95
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Signals:
     """
     Lets the first SIGINT or SIGTERM end everything in good order, and the second, or a second later, at once.

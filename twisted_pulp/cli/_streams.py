@@ -10,12 +10,14 @@ from typing import TextIO
 __all__ = ["Stream", "keep_standard_descriptors", "printable", "silence"]
 
 # Names come from elsewhere: none may move the cursor, ring the bell or turn the text around.
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSEEN = r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
 
 def printable(text: str) -> str:
     """Return *text* with every character that would do something else than appear replaced by its escape."""
-    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    if text.isprintable():
+        return text
+    return re.sub(_UNSEEN, lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def keep_standard_descriptors() -> None:

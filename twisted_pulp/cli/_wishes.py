@@ -19,7 +19,7 @@ from twisted_pulp.urls import join
 __all__ = ["Wishes"]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Wishes:
     """
     What is to be downloaded, how, and where to.

@@ -14,7 +14,6 @@ from zope.interface import implementer
 
 from twisted_pulp.download import Attempt, Download, DownloadReport, Group, Totals
 from twisted_pulp.downloader._crowd import Crowd, Results
-from twisted_pulp.downloader._groups import grouped
 from twisted_pulp.errors import Cancelled, PathError, PulpError
 from twisted_pulp.http import fields_of, refuse
 from twisted_pulp.interfaces import IDownloader
@@ -212,6 +211,8 @@ class Downloader:
         self, groups: Iterable[Group], concurrency: int = 8
     ) -> AsyncIterator[tuple[Group, list[DownloadReport]]]:
         """Download groups of files; see `IDownloader.download_groups`."""
+        from twisted_pulp.downloader._groups import grouped  # few programs have groups
+
         return grouped(self.context, self._start, self._place, groups, concurrency, self._crowds)
 
     def close(self) -> Deferred[None]:

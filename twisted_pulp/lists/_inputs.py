@@ -15,7 +15,6 @@ from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import DownloadError, PulpError, SettingsError, shown
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.lists._metalink import is_metalink, read_any, read_whole
-from twisted_pulp.lists._pipe import is_pipe, piped_lines
 from twisted_pulp.lists._reader import Reader, Refused
 from twisted_pulp.settings import Remote
 
@@ -48,7 +47,7 @@ def _base_of(path: str) -> str:
     return "file://" + quote(os.path.abspath(path))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Inputs:
     """
     Downloads in the order in which they were named, read when they are wanted.
@@ -122,6 +121,8 @@ class Inputs:
             yield from read_any(reader, file)
 
     async def _read_pipe(self, name: str) -> AsyncGenerator[Download]:
+        from twisted_pulp.lists._pipe import piped_lines
+
         reader = self._reader(name, None if name == STDIN else _base_of(name))
         descriptor = -1
         try:
@@ -186,6 +187,8 @@ def _ignore(refused: Refused) -> None:
 
 def _is_piped(name: str) -> bool:
     if name == STDIN:
+        from twisted_pulp.lists._pipe import is_pipe
+
         return is_pipe(_stdin())
     try:
         return stat.S_ISFIFO(os.stat(name).st_mode)

@@ -31,7 +31,7 @@ class Refused:
     reason: str
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Reader:
     """
     Makes Downloads of a list's lines, whose formats are told apart line by line.

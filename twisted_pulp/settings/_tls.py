@@ -16,7 +16,7 @@ __all__ = ["TLS"]
 
 # What may be told apart from a ready `options`.
 _BESIDE_OPTIONS = frozenset({"options", "server_name", "pins", "alpn", "verify"})
-_PIN = re.compile(r"sha256/[A-Za-z0-9+/]{43}=|cert-sha256/[0-9A-Fa-f]{64}").fullmatch
+_PIN = r"sha256/[A-Za-z0-9+/]{43}=|cert-sha256/[0-9A-Fa-f]{64}"
 _NAME = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+").fullmatch
 _VERSIONS = ("1.0", "1.1", "1.2", "1.3")
 
@@ -79,7 +79,7 @@ class TLS:
     @pins.validator
     def _are_pins(self, _: object, value: tuple[str, ...]) -> None:
         for each in value:
-            if not isinstance(each, str) or not _PIN(each):
+            if not isinstance(each, str) or not re.fullmatch(_PIN, each):
                 raise SettingsError("pins", each, "sha256/ and 44 characters of base64, or cert-sha256/ and 64 of hex")
 
     @alpn.validator
