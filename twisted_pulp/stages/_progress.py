@@ -28,7 +28,8 @@ class ProgressReport:
     """
     How far one part of a run is.
 
-    As a context manager it is running inside, and completed, failed or canceled afterwards.
+    As a context manager it is running inside, and completed, failed or canceled afterwards, unless it has entered
+    another state meanwhile.
 
     :ivar code: what part, for programs: ``sync.downloading.artifacts``.
     :ivar message: the same for people.
@@ -93,10 +94,10 @@ class ProgressReport:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.enter("completed")
-        else:
+        if error is not None:
             self.enter("canceled" if isinstance(error, CancelledError | GeneratorExit) else "failed")
+        elif self.state == "running":
+            self.enter("completed")
 
     def _changed(self, at_once: bool) -> None:
         if self._tell is not None:
