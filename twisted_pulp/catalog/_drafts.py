@@ -228,8 +228,8 @@ def finish(connection: Connection, draft: Draft, now: float, synced: Mapping[str
     Complete the version, and return it; or None, and nothing is left of it, when it is no different from its base.
 
     :param now: seconds since the epoch: when the version was made.
-    :param synced: what this sync saw, for the next one. None: nothing; if the content is another now, what an earlier
-        sync saw is forgotten.
+    :param synced: what this sync saw, for the next one; kept with the number of the latest version. None: nothing; if
+        the content is another now, what an earlier sync saw is forgotten.
     :raises DraftLost: as `add` does.
     """
     _live(connection, draft)
@@ -237,7 +237,8 @@ def finish(connection: Connection, draft: Draft, now: float, synced: Mapping[str
     added = connection.scalars(_ADDED, values).one()
     removed = connection.scalars(_REMOVED, values).one()
     if synced is not None or added or removed:
-        seen_now = null() if synced is None else dict(synced)
+        number = draft.number if added or removed else draft.base
+        seen_now = null() if synced is None else {**synced, "version": number}
         connection.execute(update(repository).where(repository.c.id == draft.repository_id).values(synced=seen_now))
     if not added and not removed:
         undo(connection, draft.repository_id)

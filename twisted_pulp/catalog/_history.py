@@ -20,6 +20,7 @@ __all__ = [
     "every",
     "get",
     "latest",
+    "of_version",
     "retain",
     "undo",
 ]
@@ -115,7 +116,7 @@ def contents(
         return []
     get(connection, repository_id, number)
     columns = (content.c[name] for name in ("id", "type", "key", "place", "data"))
-    page = select(*columns).join_from(version_content, content).where(*_in(repository_id, number))
+    page = select(*columns).join_from(version_content, content).where(*of_version(repository_id, number))
     page = page.where(_ROW.content_id > after).order_by(_ROW.content_id).limit(limit)
     if type is not None:
         page = page.where(content.c.type == type)
@@ -130,12 +131,15 @@ def counts(connection: Connection, repository_id: int, number: int) -> dict[str,
     """
     get(connection, repository_id, number)
     by_type = (
-        select(content.c.type, func.count()).join_from(version_content, content).where(*_in(repository_id, number))
+        select(content.c.type, func.count())
+        .join_from(version_content, content)
+        .where(*of_version(repository_id, number))
     )
     return dict(row._tuple() for row in connection.execute(by_type.group_by(content.c.type)))
 
 
-def _in(repository_id: int, number: int) -> tuple[ColumnElement[bool], ...]:
+def of_version(repository_id: int, number: int) -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of the rows of `version_content` that a version has."""
     return _ROW.repository_id == repository_id, _ROW.added <= number, _ROW.removed.is_(None) | (_ROW.removed > number)
 
 

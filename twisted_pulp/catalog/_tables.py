@@ -37,6 +37,7 @@ __all__ = [
     "source",
     "version",
     "version_content",
+    "version_file",
     "version_seen",
 ]
 
@@ -208,6 +209,15 @@ version_seen = Table(
     _to("version_id", "version", primary=True),
     Column("content_id", _ID, primary_key=True, autoincrement=False),
     **_BY_KEY,
+)
+
+#: A metadata file of a version, as the upstream wrote it: a mirror gives it out again.
+version_file = Table(
+    "version_file",
+    metadata,
+    _to("version_id", "version", primary=True),
+    Column("path", String(255), primary_key=True),
+    Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 
 #: Where a repository, one version of it, or a Remote is served.

@@ -11,10 +11,12 @@ from twisted_pulp.catalog._drafts import Draft, abort, add, begin, finish, recov
 from twisted_pulp.catalog._history import ContentRow, VersionRow, contents, counts, get, latest
 from twisted_pulp.catalog._history import delete_version as delete
 from twisted_pulp.catalog._history import every as list  # noqa: A004 -- read with its module: versions.list
+from twisted_pulp.catalog._published import PublishedFile, keep, kept, lacks_files, published
 
 __all__ = [
     "ContentRow",
     "Draft",
+    "PublishedFile",
     "VersionRow",
     "abort",
     "add",
@@ -24,8 +26,12 @@ __all__ = [
     "delete",
     "finish",
     "get",
+    "keep",
+    "kept",
+    "lacks_files",
     "latest",
     "list",
+    "published",
     "recover",
     "remove",
     "remove_unseen",

@@ -104,14 +104,15 @@ class ManifestReader:
         return MetadataError(self.url, line, reason)
 
 
-def find_path(lines: Iterable[bytes], path: str) -> int | None:
+def find_path(lines: Iterable[bytes], path: str, first: int = 1) -> int | None:
     """
     Return the number of the first of *lines* that names *path*, or None.
 
     :param lines: of a manifest that could be read so far; those that are no entries name nothing.
+    :param first: the number of the first one; default 1.
     """
     encoded = path.encode()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         if encoded in line and not line.lstrip().startswith(b"#"):
             entry = parsed(line.removeprefix(_BOM) if number == 1 else line)
             if entry is not None and entry.path == path:
