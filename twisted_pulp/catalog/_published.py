@@ -81,4 +81,4 @@ def kept(connection: Connection, repository_id: int, number: int) -> dict[str, s
     """
     row = get(connection, repository_id, number)
     statement = select(version_file.c.path, artifact.c.sha256).join_from(version_file, artifact)
-    return {path: sha256 for path, sha256 in connection.execute(statement.where(version_file.c.version_id == row.id))}
+    return {each.path: each.sha256 for each in connection.execute(statement.where(version_file.c.version_id == row.id))}
