@@ -18,6 +18,7 @@ Everything this package raises on purpose::
      |   +- NotInCatalog
      |   +- NameTaken
      |   +- DraftLost
+     +- TooManyFailed
      +- DownloadError
          +- HTTPStatusError
          |   +- NotFound
@@ -120,6 +121,7 @@ from twisted_pulp.errors._root import (
     StorageError,
     shown,
 )
+from twisted_pulp.errors._sync import TooManyFailed
 
 __all__ = [
     "BindError",
@@ -170,6 +172,7 @@ __all__ = [
     "StreamReset",
     "TLSError",
     "TooLarge",
+    "TooManyFailed",
     "TotalTimeout",
     "Truncated",
     "Unproven",

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from attrs import define, field, frozen
+from msgspec import json
 from twisted.internet.defer import Deferred, fail, succeed
 
 from twisted_pulp.digests import checked_digests
@@ -15,6 +16,7 @@ from twisted_pulp.stages._budget import Admission
 
 __all__ = ["Content", "DeclarativeArtifact", "DeclarativeContent"]
 
+_encode = json.Encoder().encode
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -35,6 +37,11 @@ class Content:
     data: Mapping[str, Any] = _NOTHING
     place: str | None = None
 
+    @property
+    def key_text(self) -> str:
+        """The natural key as one text, which the catalog knows it by."""
+        return _encode(self.key).decode()
+
 
 def _sources(given: str | Source | Iterable[str | Source]) -> tuple[Source, ...]:
     if isinstance(given, str | Source):
@@ -51,8 +58,9 @@ class DeclarativeArtifact:
     :ivar relative_path: what the unit calls it.
     :ivar size: expected bytes; default None: not known.
     :ivar digests: expected digests: algorithm -> hex; default none.
-    :ivar deferred: whether it is downloaded only when a client wants it; default no.
+    :ivar deferred: whether it is downloaded only when a client wants it; default None: as the policy of the sync says.
     :ivar artifact_id: of the stored artifact in the catalog, or None.
+    :ivar file_id: of this file of the saved unit in the catalog, or None.
     :ivar sha256: of the stored or downloaded file, or None.
     :ivar path: of the downloaded file that is not in the storage yet, or None.
     :ivar report: of its download, or None.
@@ -63,8 +71,9 @@ class DeclarativeArtifact:
     relative_path: str
     size: int | None = None
     digests: Mapping[str, str] = field(factory=dict, converter=checked_digests)
-    deferred: bool = False
+    deferred: bool | None = None
     artifact_id: int | None = None
+    file_id: int | None = None
     sha256: str | None = None
     path: str | None = None
     report: DownloadReport | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -11,6 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_pulp.stages._batches import Batches
 from twisted_pulp.stages._budget import Budget
 from twisted_pulp.stages._channel import Channel
+
+if TYPE_CHECKING:
+    from twisted_pulp.stages._sync import Sync
 
 __all__ = ["LINGER", "MINSIZE", "Stage", "Wires"]
 
@@ -41,8 +44,11 @@ class Stage:
     One step: takes what the stage before has put, and puts what the next one shall take.
 
     Subclasses have a `run`. An instance is in one pipeline at a time.
+
+    :ivar sync: the surroundings, once it is part of a sync.
     """
 
+    sync: Sync
     _wires: Wires | None = None
 
     async def run(self) -> None:

@@ -1,0 +1,136 @@
+"""Bring the files of units that are wanted now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from hashlib import sha256
+from typing import Any
+
+from attrs import define
+
+from twisted_pulp.download import Download, DownloadReport
+from twisted_pulp.errors import SizeMismatch
+from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
+from twisted_pulp.stages._stage import Stage
+
+__all__ = ["ArtifactDownloader"]
+
+# Downloads at work for each connection that a host may have: while one is being written, the next request is out.
+_AHEAD = 4
+
+
+@define(eq=False, slots=True)
+class _Unit:
+    """A unit that waits for files: how many, and the first error."""
+
+    unit: DeclarativeContent
+    left: int
+    error: Exception | None = None
+    path: str | None = None
+
+
+_Wanted = tuple[_Unit, DeclarativeArtifact]
+
+
+class ArtifactDownloader(Stage):
+    """
+    Download what is not stored, many at once; a unit goes on when all of its files are there.
+
+    With the policies "on_demand" and "streamed" nothing is downloaded but what is marked as not deferred. Files that
+    came wait in the storage's directory for temporaries, known to `Sync.budget`, until `ArtifactSaver` takes them over.
+    """
+
+    code, message = "sync.downloading.artifacts", "Downloading Artifacts"
+
+    def __init__(self) -> None:
+        #: Who waits for the file at a path.
+        self._waiting: dict[str, list[_Wanted]] = {}
+
+    async def run(self) -> None:
+        """Pass on each unit when its files are there."""
+        sync = self.sync
+        downloader = sync.downloader()
+        try:
+            with sync.progress(self.code, self.message) as self._report:
+                await downloader.download_each(self._downloads(), self._done, sync.concurrency or self._suited())
+        finally:
+            for waiting in self._waiting.values():
+                waiting[0][1].release()
+            await downloader.close()
+
+    def _suited(self) -> int:
+        pool = self.sync.context.pool
+        return max(1, min(pool.overall.limit, _AHEAD * pool.maxPersistentPerHost))
+
+    async def _downloads(self) -> AsyncIterator[Download]:
+        async for unit in self.items():
+            wanted = [artifact for artifact in unit.artifacts if self.wants(artifact)]
+            if not wanted:
+                await self.put(unit)
+                continue
+            waiting = _Unit(unit, len(wanted))
+            for artifact in wanted:
+                download = await self._download(waiting, artifact)
+                if download is not None:
+                    yield download
+
+    def wants(self, artifact: DeclarativeArtifact) -> bool:
+        """Return whether *artifact* is to be downloaded now."""
+        if artifact.artifact_id is not None or artifact.path is not None or not artifact.sources:
+            return False
+        deferred = artifact.deferred
+        return self.sync.policy == "immediate" if deferred is None else not deferred
+
+    async def _download(self, waiting: _Unit, artifact: DeclarativeArtifact) -> Download | None:
+        """Return the Download of *artifact*, or None when the same one is on its way."""
+        path = self.sync.storage.temporary(name_of(artifact))
+        others = self._waiting.get(path)
+        if others is not None:
+            others.append((waiting, artifact))
+            return None
+        self._waiting[path] = [(waiting, artifact)]
+        await self.sync.flight.begin(artifact)
+        return Download(artifact.sources, path, size=artifact.size, digests=artifact.digests, attachment=artifact)
+
+    def _done(self, report: DownloadReport) -> Awaitable[None] | None:
+        download: Any = report.download
+        wanted = self._waiting.pop(download.path)
+        if report.error is None:
+            sync, size = self.sync, report.size or 0
+            sync.flight.landed(report.attachment, report)
+            self._report.advance(1, size)
+            sync.downloaded += 1
+            sync.bytes += size
+        else:
+            report.attachment.release()
+        finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]
+        if len(finished) == 1:
+            return self.put(finished[0])
+        return self.put_all(finished) if finished else None
+
+    def _came(self, waiting: _Unit, artifact: DeclarativeArtifact, report: DownloadReport) -> DeclarativeContent | None:
+        """Take note that one of the files of a unit came or failed; return the unit if it was the last."""
+        error: Exception | None = report.error
+        if error is None and artifact is not report.attachment:
+            if artifact.size not in (None, report.size):
+                error = SizeMismatch(report.url, artifact.size or 0, report.size or 0)
+            else:
+                self.sync.flight.landed(artifact, report)
+        if error is not None and waiting.error is None:
+            waiting.error, waiting.path = error, artifact.relative_path
+        waiting.left -= 1
+        if waiting.left:
+            return None
+        if waiting.error is None:
+            return waiting.unit
+        self.sync.refuse(waiting.unit, waiting.error, waiting.path)
+        return None
+
+
+def name_of(artifact: DeclarativeArtifact) -> str:
+    """Return the name under which *artifact* waits: the same for the same bytes, now and in the next run."""
+    known = artifact.digests.get("sha256")
+    if known is not None:
+        return known
+    words = [f"{name}={value}" for name, value in sorted(artifact.digests.items())] or [artifact.sources[0].url]
+    return sha256("\n".join([str(artifact.size), *words]).encode("utf-8", "surrogateescape")).hexdigest()

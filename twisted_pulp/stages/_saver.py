@@ -1,0 +1,108 @@
+"""Bring what was downloaded to the storage, and let the catalog know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+
+from twisted_pulp.catalog import artifacts
+from twisted_pulp.catalog.artifacts import NewArtifact
+from twisted_pulp.interfaces import Adoption
+from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
+from twisted_pulp.stages._stage import Stage
+from twisted_pulp.threads import outlasting
+
+__all__ = ["ArtifactSaver"]
+
+Failed = dict[DeclarativeArtifact, Exception]
+
+
+class ArtifactSaver(Stage):
+    """
+    Take the files of units over into the storage, and save them as artifacts, many at once.
+
+    However the sync ends, what has been downloaded and verified until then is taken over too: the next sync finds it.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._one = DeferredLock()
+        self._hurrying: Deferred[None] | None = None
+
+    async def run(self) -> None:
+        """Pass on each unit when its artifacts are saved."""
+        flight = self.sync.flight
+        flight.hurry = self._hurry
+        try:
+            async for batch in self.batches():
+                await self._take(batch)
+        finally:
+            del flight.hurry
+            if self._hurrying is not None:
+                await outlasting(self._hurrying)
+            if flight.left:
+                await outlasting(Deferred.fromCoroutine(self._save(flight.left)))
+
+    def _hurry(self) -> None:
+        """Save what there is: of a unit whose files need more room together than the budget has, too."""
+        if self._hurrying is None:
+            self._hurrying = Deferred.fromCoroutine(self._hurried())
+
+    async def _hurried(self) -> None:
+        try:
+            await self._save(self.sync.flight.left)
+        except Exception:  # their units will meet it again
+            self._log.failure("artifacts could not be saved before their units were complete")
+        self._hurrying = None
+
+    async def _take(self, batch: list[DeclarativeContent]) -> None:
+        new = [each for unit in batch for each in unit.artifacts if each.path is not None]
+        failed = await self._save(new) if new else {}
+        if not failed:
+            await self.put_all(batch)
+            return
+        for unit in batch:
+            lost = next((each for each in unit.artifacts if each in failed), None)
+            if lost is None:
+                await self.put(unit)
+            else:
+                self.sync.refuse(unit, failed[lost], lost.relative_path)
+
+    async def _save(self, landed: Sequence[DeclarativeArtifact]) -> Failed:
+        """Store the files of *landed* and save them as artifacts; return those that could not be stored, and why."""
+        async with self._one:
+            new = [artifact for artifact in landed if artifact.path is not None]
+            try:
+                return await self._stored(new) if new else {}
+            finally:
+                for artifact in new:
+                    artifact.release()
+
+    async def _stored(self, new: Sequence[DeclarativeArtifact]) -> Failed:
+        sync, files = self.sync, {artifact.path: artifact for artifact in new}
+        adoptions = [Adoption(each.path, each.sha256, each.size) for each in files.values()]
+        errors = await sync.storage.adopt(adoptions)
+        refused = {path: error for path, error in zip(files, errors, strict=True) if error is not None}
+        rows = {each.sha256: row_of(each) for path, each in files.items() if path not in refused}
+        ids = await sync.catalog.write(artifacts.save, list(rows.values()), sync.now()) if rows else {}
+        failed = {}
+        for artifact in new:
+            if artifact.path in refused:
+                failed[artifact] = refused[artifact.path]
+            else:
+                artifact.artifact_id = ids[artifact.sha256]
+            sync.flight.stored(artifact)
+        return failed
+
+
+def row_of(artifact: DeclarativeArtifact) -> NewArtifact:
+    """Return what the catalog shall know of *artifact*, which has been downloaded."""
+    report, sha256, size = artifact.report, artifact.sha256, artifact.size
+    assert report is not None
+    assert sha256 is not None
+    assert size is not None
+    digests = {name: value for name, value in report.digests.items() if name != "sha256"}
+    return NewArtifact(sha256=sha256, size=size, digests=digests)
