@@ -125,7 +125,7 @@ def _rows(connection: Connection, draft: Draft, content_ids: list[int]) -> dict[
     # Not joined to content: a planner without statistics reads the whole repository for it.
     found: dict[int, int | None] = {}
     for some in chunks(content_ids):
-        found |= dict(row._tuple() for row in connection.execute(_STATE, {**_of(draft), "ids": some}))
+        found |= dict(connection.execute(_STATE, {**_of(draft), "ids": some}).all())
     return found
 
 

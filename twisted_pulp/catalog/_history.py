@@ -135,7 +135,7 @@ def counts(connection: Connection, repository_id: int, number: int) -> dict[str,
         .join_from(version_content, content)
         .where(*of_version(repository_id, number))
     )
-    return dict(row._tuple() for row in connection.execute(by_type.group_by(content.c.type)))
+    return dict(connection.execute(by_type.group_by(content.c.type)).all())
 
 
 def of_version(repository_id: int, number: int) -> tuple[ColumnElement[bool], ...]:

@@ -44,20 +44,18 @@ class ContentSaver(Stage):
                     content.type, content.key_text, content.place, dict(content.data)
                 )
         ids = contents.save(connection, list(new.values()), now) if new else {}
+        files = {}
         for unit in batch:
-            if unit.content_id is None:
-                unit.content_id = ids[unit.content.type, unit.content.key_text]
-        files = {
-            (unit.content_id, each.relative_path): NewFile(
-                unit.content_id, each.relative_path, each.artifact_id, each.size, each.digests
-            )
-            for unit in batch
-            for each in unit.artifacts
-        }
+            number = unit.content_id
+            if number is None:
+                number = unit.content_id = ids[unit.content.type, unit.content.key_text]
+            for each in unit.artifacts:
+                path = each.relative_path
+                files[number, path] = NewFile(number, path, each.artifact_id, each.size, each.digests)
         made = contents.attach(connection, list(files.values()))
         for unit in batch:
             for each in unit.artifacts:
-                each.file_id = made[unit.content_id, each.relative_path]
+                each.file_id = made[unit.content_id, each.relative_path]  # type: ignore[index]  # set above
         self.saving(connection, batch)
 
 

@@ -60,7 +60,7 @@ class ArtifactDownloader(Stage):
 
     def _suited(self) -> int:
         pool = self.sync.context.pool
-        return max(1, min(pool.overall.limit, _AHEAD * pool.maxPersistentPerHost))
+        return int(min(pool.overall.limit, _AHEAD * pool.maxPersistentPerHost))
 
     async def _downloads(self) -> AsyncIterator[Download]:
         async for unit in self.items():

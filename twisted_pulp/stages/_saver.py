@@ -83,7 +83,7 @@ class ArtifactSaver(Stage):
 
     async def _stored(self, new: Sequence[DeclarativeArtifact]) -> Failed:
         sync, files = self.sync, {artifact.path: artifact for artifact in new}
-        adoptions = [Adoption(each.path, each.sha256, each.size) for each in files.values()]
+        adoptions = [Adoption(str(each.path), str(each.sha256), each.size or 0) for each in files.values()]
         errors = await sync.storage.adopt(adoptions)
         refused = {path: error for path, error in zip(files, errors, strict=True) if error is not None}
         rows = {each.sha256: row_of(each) for path, each in files.items() if path not in refused}
