@@ -16,7 +16,7 @@ class TooManyFailed(PulpError):
     :ivar tolerance: how many may fail, or which share of all.
     """
 
-    def __init__(self, failed: int, units: int, tolerance: int | float) -> None:
+    def __init__(self, failed: int, units: int, tolerance: float) -> None:
         super().__init__(failed, units, tolerance)
         self.failed, self.units, self.tolerance = failed, units, tolerance
 
