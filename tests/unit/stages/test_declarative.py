@@ -45,7 +45,7 @@ def test_defaults(unit: DeclarativeContent) -> None:
     """Nothing is known of an artifact but what was said, and a unit may have none."""
     artifact = DeclarativeArtifact(sources=(), relative_path="x")
     found = (artifact.size, artifact.digests, artifact.deferred, artifact.artifact_id, artifact.path, artifact.report)
-    assert (None, {}, False, None, None, None) == found
+    assert (None, {}, None, None, None, None) == found
     assert ((), None, None, False) == (unit.artifacts, unit.attachment, unit.content_id, unit.awaited)
 
 

@@ -162,9 +162,9 @@ async def test_synced(fields: dict[str, Any], repository: Any, catalog: MemoryCa
     first, second = Remembering(declared().units), Remembering(declared().units)
     await DeclarativeVersion(first, repository, **fields).create()
     await DeclarativeVersion(second, repository, **fields).create()
-    assert (None, {"count": 5}) == (first.before, second.before)
+    assert (None, {"count": 5, "version": 1}) == (first.before, second.before)
     await DeclarativeVersion(declared({}), repository, **fields).create()
-    assert {"count": 5} == catalog.now(repositories.by_id, repository.id).synced
+    assert {"count": 5, "version": 1} == catalog.now(repositories.by_id, repository.id).synced
     await DeclarativeVersion(declared({}), repository, mirror=True, **fields).create()
     assert catalog.now(repositories.by_id, repository.id).synced is None
 
