@@ -80,7 +80,8 @@ class Pipeline:
         :raises ValueError: when one of the stages is in another pipeline that runs.
         :raises RuntimeError: when a stage returns before it has taken all items.
         """
-        await _Run(self.stages, reactor, budget, capacity).run()
+        if self.stages:
+            await _Run(self.stages, reactor, budget, capacity).run()
 
     def _index(self, kind: type[Stage] | None) -> int:
         found = [at for at, stage in enumerate(self.stages) if kind is not None and isinstance(stage, kind)]
@@ -121,10 +122,9 @@ class _Run:
     def _wire(self) -> None:
         if any(stage._wires is not None for stage in self._stages):
             raise ValueError("a stage is in another pipeline that runs")
-        self._channels = [Channel(self._capacity) for _ in self._stages[1:]]
-        for at, stage in enumerate(self._stages):
-            before = self._channels[at - 1] if at else None
-            behind = self._channels[at] if at < len(self._channels) else None
+        self._channels = channels = [Channel(self._capacity) for _ in self._stages]
+        channels[0].close()  # nothing comes before the first stage, and nothing is behind the last one
+        for stage, before, behind in zip(self._stages, channels, [*channels[1:], None], strict=True):
             stage._wires = Wires(self._reactor, self._budget, before, behind)
 
     def _start(self) -> None:
@@ -144,11 +144,10 @@ class _Run:
 
     def _returned(self, _: None, stage: Stage) -> None:
         wires = stage._wired()
-        if wires.before is not None:
-            reason = f"{type(stage).__name__} returned before it had taken all items"
-            wires.before.desert(reason)
-            if len(wires.before):
-                self._stop(Failure(RuntimeError(reason)))
+        reason = f"{type(stage).__name__} returned before it had taken all items"
+        wires.before.desert(reason)
+        if len(wires.before):
+            self._stop(Failure(RuntimeError(reason)))
         if wires.behind is not None:
             wires.behind.close()
 

@@ -25,18 +25,12 @@ LINGER = 0.1
 
 @frozen
 class Wires:
-    """What ties a stage to its pipeline: the reactor, the budget or None, and the channels before and behind it."""
+    """What ties a stage to its pipeline: the reactor, the budget, if any, and the channels before and behind it."""
 
     reactor: IReactorTime
     budget: Budget | None
-    before: Channel | None
+    before: Channel
     behind: Channel | None
-
-
-async def _nothing() -> AsyncIterator[Any]:
-    nothing: tuple[Any, ...] = ()
-    for item in nothing:
-        yield item
 
 
 class Stage:
@@ -61,8 +55,7 @@ class Stage:
 
     def items(self) -> AsyncIterator[Any]:
         """Give one item after the other; none to the first stage. Several coroutines of a stage may share them."""
-        before = self._wired().before
-        return _nothing() if before is None else before.items()
+        return self._wired().before.items()
 
     def batches(self, minsize: int = MINSIZE, linger: float | None = LINGER) -> AsyncIterator[list[Any]]:
         """
@@ -77,8 +70,6 @@ class Stage:
         :raises ValueError: when *minsize* is less than 1.
         """
         wires = self._wired()
-        if wires.before is None:
-            return _nothing()
         return Batches(wires.reactor, wires.before, wires.budget, minsize, linger).each()
 
     async def put(self, item: Any) -> None:

@@ -208,6 +208,26 @@ def test_cancel(clock: Clock) -> None:
     assert (2, True, []) == (len(taking.channel), taking.idle, taking.batches)
 
 
+def test_two_readers(clock: Clock) -> None:
+    """Of two who share the batches, one gets what is there, and the other waits on."""
+    first = Taking(clock)
+    others: list[list[Any]] = []
+
+    async def take() -> None:
+        async for batch in Batches(clock, first.channel, None, 5, 0.125).each():
+            others.append(batch)  # noqa: PERF401 -- seen before the end
+
+    second = Deferred.fromCoroutine(take())
+    first.put(0, 1)
+    clock.advance(0.125)
+    assert [[0, 1]] == first.batches + others
+    first.put(2)
+    first.channel.close()
+    taken = sorted(item for batch in first.batches + others for item in batch)
+    assert ([0, 1, 2], True, True) == (taken, first.done.called, second.called)
+    assert first.idle
+
+
 @settings(max_examples=200)
 @given(
     st.sampled_from([0.0, 0.125, None]),

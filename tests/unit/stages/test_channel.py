@@ -190,6 +190,26 @@ def test_depth() -> None:
     assert list(range(3000)) == taken
 
 
+def test_coming_back() -> None:
+    """Who gets room may call back another reader, while the channel is still being filled; none is forgotten."""
+    channel, taken, called = full(1), [], Deferred()  # type: ignore[var-annotated]
+
+    async def put_and_call() -> None:
+        await channel.put(1)
+        called.callback(None)
+
+    async def read_when_called() -> None:
+        await called
+        await read(channel, taken)
+
+    waiting = [start(put_and_call()), start(channel.put(2)), start(channel.put(3))]
+    second = start(read_when_called())
+    start(read(channel, [], 1))
+    channel.close()
+    assert ([1, 2, 3], True) == (taken, second.called)
+    assert all(each.called for each in waiting)
+
+
 def test_few_changes() -> None:
     """Two who never wait for anything else change places a few times, not at each item."""
     channel, waits = Channel(500), []  # type: ignore[var-annotated]
