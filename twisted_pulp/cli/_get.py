@@ -117,7 +117,7 @@ class Get:
     def _finished(self, report: DownloadReport) -> None:
         if self._report is not None:
             self._report.add(report)
-        if was_cancelled(report):
+        if report.error is not None and was_cancelled(report):
             return
         self._totals.add(report)
         self._view.finished(report)

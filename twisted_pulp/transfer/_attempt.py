@@ -162,7 +162,7 @@ class AttemptRun(Struct, eq=False):
         if target.spans is not None:  # of an earlier run, and of no use now
             target.cut()
         most = self.remote.limits.max_size if download.size is None else download.size
-        self._sink = sink = Sink(target, most, skip, self._progress())
+        self._sink = sink = Sink(target, most, skip, None if self._hooks.progress is None else self._progress())
         if not (isinstance(target, FileTarget) and sink.took(response)):
             response.deliverBody(sink)
             if sink.reason is None:
@@ -250,7 +250,8 @@ class AttemptRun(Struct, eq=False):
 
     def _progress(self) -> Any:
         hook, download, total = self._hooks.progress, self._download, self.head.length
-        return None if hook is None else lambda size: hook(download, size, total)
+        assert hook is not None
+        return lambda size: hook(download, size, total)
 
     def _settle(self, sink: Sink) -> None:
         """Raise what went wrong, ours first."""

@@ -29,19 +29,6 @@ def begin(
     """
     if hook is not None:
         return _announced(target, head, version, watch, seconds, hook, download)
-    return _begun(target, head, version, watch, seconds)
-
-
-async def _announced(
-    target: Any, head: Head, version: Version, watch: Watch, seconds: float | None, hook: Any, download: Download
-) -> None:
-    await called(watch, seconds, head.url, "headers", hook, download, head)
-    begun = _begun(target, head, version, watch, seconds)
-    if begun is not None:
-        await begun
-
-
-def _begun(target: Any, head: Head, version: Version, watch: Watch, seconds: float | None) -> Any:
     url = head.url
     try:
         begun = target.begin(head, version)
@@ -53,6 +40,15 @@ def _begun(target: Any, head: Head, version: Version, watch: Watch, seconds: flo
         return None
     slow = watch.limit(begun, seconds, lambda late: WriterError(url, f"the writer was not ready after {late:g} s"))
     return slow.addErrback(_not_begun, url)
+
+
+async def _announced(
+    target: Any, head: Head, version: Version, watch: Watch, seconds: float | None, hook: Any, download: Download
+) -> None:
+    await called(watch, seconds, head.url, "headers", hook, download, head)
+    begun = begin(target, head, version, watch, seconds, None, download)
+    if begun is not None:
+        await begun
 
 
 def _not_begun(why: Failure, url: str) -> None:

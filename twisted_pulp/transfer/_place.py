@@ -118,7 +118,8 @@ class Place:
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open *name* without following a link, after making the directory if it is missing."""
         try:
-            return os.open(self._of(name), flags | _FLAGS, mode, dir_fd=self._fd)
+            at = name if self._fd is not None else self._of(name)
+            return os.open(at, flags | _FLAGS, mode, dir_fd=self._fd)
         except FileNotFoundError:
             if not flags & os.O_CREAT or self._fd is not None or not self._directory:
                 raise
@@ -179,7 +180,10 @@ class Place:
 
     def rename(self, name: str) -> None:
         """Give what is called *name* the file's own name."""
-        os.rename(self._of(name), self._of(self.name), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        own = self.name
+        if self._fd is None:
+            name, own = self._of(name), self._of(own)
+        os.rename(name, own, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def replace(self, name: str, data: bytes) -> None:
         """Make *data* the file called *name*, at once or not at all."""
