@@ -9,6 +9,7 @@ from itertools import islice
 
 from twisted_pulp.errors import StorageDamaged, StorageError
 from twisted_pulp.interfaces import Adoption
+from twisted_pulp.storage._copying import own
 from twisted_pulp.storage._folders import Folders
 from twisted_pulp.storage._root import Root
 from twisted_pulp.storage._system import Fsync, storage_error
@@ -24,12 +25,13 @@ _TOGETHER = 64
 class _File:
     """One of them, on its way."""
 
-    __slots__ = ("adoption", "error", "fd", "name", "new")
+    __slots__ = ("adoption", "copied", "error", "fd", "name", "new")
 
     def __init__(self, adoption: Adoption) -> None:
         self.adoption = adoption
         self.name = os.path.basename(adoption.path)
         self.fd = -1
+        self.copied = False  # from a file that others have too
         self.new = False
         self.error: StorageError | None = None
 
@@ -71,8 +73,14 @@ class Batch:
                     self._do(self._place, file, folders)
         finally:
             for file in files:
-                if file.fd >= 0:
-                    os.close(file.fd)
+                self._close(file)
+
+    def _close(self, file: _File) -> None:
+        fd, file.fd = file.fd, -1
+        if fd >= 0:
+            os.close(fd)
+        if file.error is not None and file.copied:
+            self._root.discard(file.name)
 
     def _do(self, step: Callable[..., None], file: _File, *args: Folders) -> None:
         try:
@@ -89,14 +97,20 @@ class Batch:
         except FileNotFoundError:  # it may be an artifact since somebody else wanted it too
             return
         facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1 or facts.st_uid != os.geteuid():
-            raise StorageDamaged(f"{file.adoption.path} is not a file of ours alone")
-        if facts.st_size != file.adoption.size:
-            raise StorageDamaged(
-                f"{file.adoption.path} has {facts.st_size} bytes, but {file.adoption.size} were announced"
-            )
-        os.utime(fd)  # artifacts that were stored lately are no orphans yet
-        os.fchmod(fd, 0o444)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != file.adoption.size:
+            raise StorageDamaged(f"{file.adoption.path} is not the announced file of {file.adoption.size} bytes")
+        if facts.st_nlink != 1:  # a file:// URL that was linked
+            self._own(file)
+        os.utime(file.fd)  # artifacts that were stored lately are no orphans yet
+        os.fchmod(file.fd, 0o444)
+        if self._fsync != "none":
+            self._system.hasten(file.fd)
+
+    def _own(self, file: _File) -> None:
+        name, fd = own(self._root, file.fd, file.adoption.sha256)
+        os.close(file.fd)
+        link, file.name, file.fd, file.copied = file.name, name, fd, True
+        self._root.discard(link)
 
     def _bring(self, file: _File) -> None:
         """Bring its bytes to the disk; if that fails they are lost, whatever a second try says."""
@@ -105,7 +119,7 @@ class Batch:
         try:
             self._system.fsync(file.fd)
         except OSError:
-            self._system.unlink(file.name, self._root.tmp)
+            self._root.discard(file.name)
             raise
 
     def _place(self, file: _File, folders: Folders) -> None:
@@ -125,16 +139,25 @@ class Batch:
         facts = os.stat(sha256, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size != file.adoption.size:
             return False
+        try:
+            self._touch(sha256, folder)
+        except OSError:
+            if file.fd < 0:
+                raise
+            return False  # the new one takes its place
+        if file.fd >= 0:
+            self._root.discard(file.name)
+        return True
+
+    def _touch(self, sha256: str, folder: int) -> None:
+        """Make an artifact that is there as good as one that was stored now: whoever did may not have come so far."""
         fd = os.open(sha256, READ, dir_fd=folder)
         try:
             os.utime(fd)
-            if self._fsync != "none":  # whoever stored it may not have come so far
+            if self._fsync != "none":
                 self._system.fsync(fd)
         finally:
             os.close(fd)
-        if file.fd >= 0:
-            self._system.unlink(file.name, self._root.tmp)
-        return True
 
     def _sync(self, files: list[_File], folders: Folders) -> None:
         """Bring the new names to the disk; where that fails, they are taken back."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from twisted_pulp.errors import DigestMismatch, SizeMismatch
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.storage._adopt import Batch
+from twisted_pulp.storage._copying import written
 from twisted_pulp.storage._names import new_temporary
 from twisted_pulp.storage._root import Root
 from twisted_pulp.storage._system import Fsync, storage_error
@@ -54,9 +55,7 @@ class Growing:
         data = b"".join(pieces)
         self._length += len(data)
         try:
-            while data:
-                written = self._root.system.write(self._fd, [data])
-                data = data[written:] if written < len(data) else b""
+            written(self._root, self._fd, data)
         except OSError as error:
             raise storage_error(error, self._root.temporaries) from error
 
@@ -94,7 +93,4 @@ class Growing:
         if fd >= 0:
             os.close(fd)
         if name:
-            try:
-                self._root.system.unlink(name, self._root.tmp)
-            except OSError:  # gone, or for `recover`
-                pass
+            self._root.discard(name)

@@ -98,6 +98,13 @@ class Root:
             return -1
         return fd
 
+    def discard(self, name: str) -> None:
+        """Remove the temporary file *name*; one that stays is for `recover`."""
+        try:
+            self.system.unlink(name, self.tmp)
+        except OSError:
+            pass
+
     def close(self) -> None:
         """Let go of everything."""
         fds, self._fds = self._fds, []

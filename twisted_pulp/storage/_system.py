@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from twisted_pulp.errors import StorageError, StorageFull
@@ -32,15 +31,18 @@ class System(Protocol):
     def create(self, name: str, fd: int) -> int:
         """Make the file *name*, which must not exist, in the directory *fd*."""
 
-    def write(self, fd: int, pieces: Sequence[bytes]) -> int:
-        """Write *pieces*, or some of it; return how many bytes."""
+    def write(self, fd: int, data: bytes) -> int:
+        """Write *data*, or some of it; return how many bytes."""
+
+    def hasten(self, fd: int) -> None:
+        """Let the bytes of *fd* be on their way to the disk, without waiting; so that many can be."""
 
 
 class _OS:
     """The real one."""
 
     fsync = staticmethod(os.fsync)
-    write = staticmethod(os.writev)
+    write = staticmethod(os.write)
 
     @staticmethod
     def rename(old: str, new: str, old_fd: int, new_fd: int) -> None:
@@ -53,6 +55,11 @@ class _OS:
     @staticmethod
     def unlink(name: str, fd: int) -> None:
         os.unlink(name, dir_fd=fd)
+
+    @staticmethod
+    def hasten(fd: int) -> None:
+        if hasattr(os, "posix_fadvise"):  # Linux begins to write what it shall forget; that is what this is for
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     @staticmethod
     def create(name: str, fd: int) -> int:
