@@ -118,7 +118,7 @@ class DirectoryStorage:
     # what comes
     def temporary(self, name: str) -> str:
         """Return a path in tmp."""
-        self._root.begin()
+        self._root.begin(wait=False)
         return f"{self._root.temporaries}/{temporary_name(name)}"
 
     def adopt(self, files: Sequence[Adoption], *, replace: bool = False) -> Deferred[list[StorageError | None]]:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Container
 
 from twisted_pulp.interfaces import Recovered
 from twisted_pulp.names import JOURNAL, PARTIAL
@@ -26,19 +27,14 @@ def recovered(root: Root, keep: float, now: float | None = None) -> Recovered:
     All others are of the dead, unless there are other processes: then they must be an hour old.
     """
     now = time.time() if now is None else now
-    patience = 0.0 if root.alone() else GRACE
-    names = set(os.listdir(root.tmp))
-    removed = size = kept = 0
-    for name in sorted(names):
-        facts = _facts(name, root.tmp)
-        if facts is None:
-            continue
-        limit = keep if _resumable(name, names) else patience
-        if now - facts.st_mtime < limit or _locked(name, root.tmp):
-            kept += 1
-        elif _removed(name, facts, root):
+    with root.looking() as alone:  # what others begin from here on is not among these
+        found = {name: facts for name in os.listdir(root.tmp) if (facts := _facts(name, root.tmp)) is not None}
+    removed = size = 0
+    for name, facts in found.items():
+        limit = keep if _resumable(name, found) else 0.0 if alone else GRACE
+        if now - facts.st_mtime >= limit and _removed(name, facts, root):
             removed, size = removed + 1, size + facts.st_size
-    return Recovered(removed, size, kept)
+    return Recovered(removed, size, len(found) - removed)
 
 
 def _facts(name: str, tmp: int) -> os.stat_result | None:
@@ -48,7 +44,7 @@ def _facts(name: str, tmp: int) -> os.stat_result | None:
         return None
 
 
-def _resumable(name: str, names: set[str]) -> bool:
+def _resumable(name: str, names: Container[str]) -> bool:
     """Return whether a later download can use *name*: a finished file, or a partial one and its journal."""
     if name.endswith(PARTIAL):
         return name.removesuffix(PARTIAL) + JOURNAL in names
@@ -58,24 +54,24 @@ def _resumable(name: str, names: set[str]) -> bool:
     return True
 
 
-def _locked(name: str, tmp: int) -> bool:
-    """Return whether a living process has it."""
+def _removed(name: str, facts: os.stat_result, root: Root) -> bool:
+    """Remove *name*, unless a living process has locked it; return whether it is gone."""
+    if not stat.S_ISREG(facts.st_mode):
+        return not stat.S_ISDIR(facts.st_mode) and _unlinked(name, root)
     try:
-        fd = os.open(name, READ, dir_fd=tmp)
+        fd = os.open(name, READ, dir_fd=root.tmp)
     except OSError:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _unlinked(name, root)  # before anybody can lock it
     except OSError:
-        return True
+        return False
     finally:
         os.close(fd)
-    return False
 
 
-def _removed(name: str, facts: os.stat_result, root: Root) -> bool:
-    if stat.S_ISDIR(facts.st_mode):
-        return False
+def _unlinked(name: str, root: Root) -> bool:
     try:
         root.system.unlink(name, root.tmp)
     except OSError:  # another process was faster, or the disk is out of order: nothing depends on it

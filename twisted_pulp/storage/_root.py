@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from errno import ELOOP, ENOTDIR
 
 from twisted_pulp.errors import StorageDamaged, StorageError
@@ -71,26 +73,40 @@ class Root:
         self._fds.append(fd)
         return fd
 
-    def begin(self) -> None:
-        """Tell other processes, once, that this one writes."""
+    def begin(self, *, wait: bool = True) -> None:
+        """
+        Tell other processes, once, that this one writes.
+
+        :param wait: whether to wait for one that looks around at this moment; else it is told the next time.
+        :raises StorageError: when the storage is closed.
+        """
         if not self._fds:
             raise StorageError(f"{self.path} is closed")
         if self._lock < 0:
-            self._lock = self._locked(fcntl.LOCK_SH)
+            self._lock = self._locked(fcntl.LOCK_SH if wait else fcntl.LOCK_SH | fcntl.LOCK_NB)
 
-    def alone(self) -> bool:
-        """Return whether no process, this one included, had begun to write; it has begun now."""
-        if self._lock >= 0:
-            return False
-        fd = self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._lock = fd if fd >= 0 else self._locked(fcntl.LOCK_SH)
-        if fd >= 0:
-            fcntl.flock(fd, fcntl.LOCK_SH)
-        return fd >= 0
+    @contextmanager
+    def looking(self) -> Iterator[bool]:
+        """Tell whether no process, this one included, has begun to write, and let none begin meanwhile."""
+        if self._lock < 0:
+            self._lock = self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = self._lock >= 0
+        else:
+            alone = False
+        try:
+            yield alone
+        finally:
+            if alone:
+                fcntl.flock(self._lock, fcntl.LOCK_SH)
+            self.begin()
 
     def _locked(self, how: int) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open("lock", flags, 0o600, dir_fd=self._fds[0])
+        path = os.path.join(self.path, "lock")
+        try:
+            fd = os.open("lock", flags, 0o600, dir_fd=self._fds[0])
+        except OSError as error:
+            raise StorageDamaged(f"{path} is a link") if error.errno == ELOOP else storage_error(error, path) from error
         try:
             fcntl.flock(fd, how)
         except OSError:  # somebody else writes, or the file system has no locks
