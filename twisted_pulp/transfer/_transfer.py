@@ -172,11 +172,15 @@ class Transfer(Struct, eq=False):
         report.path, report.digests, report.size = self._target.place.path, digests, size
         report.present, report.verified = True, bool(self._download.digests)
 
+    def _has_choice(self) -> bool:
+        """Return whether there is a choice of sources: several, mirrors, or a hook that knows some."""
+        sources = self._download.sources
+        return len(sources) > 1 or self._hooks.sources is not None or (sources[0].remote or self._remote).mirrored
+
     async def _fetch(self) -> None:
         shared, download = self._shared, self._download
         sources: Sequence[Source] = download.sources
-        # A choice: several, a hook that knows some, or mirrors.
-        if len(sources) > 1 or self._hooks.sources is not None or (sources[0].remote or self._remote).mirrored:
+        if self._has_choice():
             from twisted_pulp.transfer._sources import chosen
 
             sources, self._compared = await chosen(shared, self._remote, download, self._hooks), True
