@@ -155,7 +155,7 @@ class _Run:
         if self._failure is None:
             self._stop(failure)
         elif failure.check(CancelledError) is None:
-            _log.failure("A stage that was cancelled failed", failure)
+            _log.failure("Another stage failed, too", failure)
 
     def _stop(self, failure: Failure) -> None:
         if self._failure is None:

@@ -176,6 +176,39 @@ def test_budget_pressed(clock: Clock) -> None:
     assert ([[0, 1]], True) == (taking.batches, taking.idle)
 
 
+def test_budget_pressed_before(clock: Clock) -> None:
+    """A batch that begins while somebody waits goes on at once when it holds half of what is in flight."""
+    budget, channel = Budget(items=2), Channel()
+    for _ in range(3):
+        budget.admit(None)
+    Deferred.fromCoroutine(channel.put_all("ab"))
+    batches: list[list[Any]] = []
+
+    async def take() -> None:
+        async for batch in Batches(clock, channel, budget, 5, None).each():
+            batches.append(batch)  # noqa: PERF401 -- seen before the end
+
+    Deferred.fromCoroutine(take())
+    assert [["a", "b"]] == batches
+
+
+def test_items_and_batches(clock: Clock) -> None:
+    """Who takes single items first, and then batches, does not wait for those who wait for room."""
+    channel = Channel(3)
+    Deferred.fromCoroutine(channel.put_all(range(4)))
+    taken: list[Any] = []
+
+    async def take() -> None:
+        async for item in channel.items():
+            taken.append(item)
+            break
+        async for batch in Batches(clock, channel, None, 3, None).each():
+            taken.append(batch)  # noqa: PERF401 -- seen before the end
+
+    Deferred.fromCoroutine(take())
+    assert [0, [1, 2, 3]] == taken
+
+
 def test_budget_still_pressed(clock: Clock) -> None:
     """While somebody waits, a batch goes on once it holds half of what is in flight, by coming or by going."""
     budget = Budget(bytes=10)

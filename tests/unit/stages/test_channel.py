@@ -210,6 +210,26 @@ def test_coming_back() -> None:
     assert all(each.called for each in waiting)
 
 
+def test_depth_of_coming_back() -> None:
+    """The stack does not grow either with those who call back a reader when they get room."""
+    channel, taken, called = full(1), [], [Deferred() for _ in range(1000)]  # type: ignore[var-annotated]
+
+    async def put_and_call(number: int) -> None:
+        await channel.put(number)
+        called[number].callback(None)
+
+    async def read_when_called(number: int) -> None:
+        await called[number]
+        async for item in channel.items():
+            taken.append(item)
+            break
+
+    waiting = [start(work(number)) for work in (put_and_call, read_when_called) for number in range(1000)]
+    start(read(channel, [], 1))
+    assert all(each.called for each in waiting)
+    assert list(range(1000)) == taken
+
+
 def test_few_changes() -> None:
     """Two who never wait for anything else change places a few times, not at each item."""
     channel, waits = Channel(500), []  # type: ignore[var-annotated]

@@ -317,6 +317,13 @@ def test_failure_at_the_first_item(clock: Clock) -> None:
     assert running.outcome[0].check(OSError)
 
 
+def test_failure_of_the_last(clock: Clock) -> None:
+    """When nobody is left to be cancelled, the failure is there at once, and no timer."""
+    running = start(clock, Broken(OSError("disk")))
+    assert running.outcome[0].check(OSError)
+    assert not clock.getDelayedCalls()
+
+
 def test_failures_after_the_first(clock: Clock, logged_errors: LoggedErrors) -> None:
     """A stage that fails while it is cancelled is heard of in the log."""
     stages = (Put([], Deferred()), Broken(KeyError("late"), late=True), _Trigger(Deferred(), OSError()))
@@ -500,7 +507,9 @@ class Erratic(Stage):
             await deferLater(self.clock, self.rng.random())
 
 
-def test_any_schedule(rng: random.Random, campaign_count: Callable[[int, int], int]) -> None:
+def test_any_schedule(
+    rng: random.Random, campaign_count: Callable[[int, int], int], logged_errors: LoggedErrors
+) -> None:
     """Whatever happens when: all goes through in order, or all has come to an end and nothing is left."""
     for _ in range(campaign_count(200, 20_000)):
         clock, failing = Clock(), rng.choice([0, 0, 0.01])
@@ -521,3 +530,4 @@ def test_any_schedule(rng: random.Random, campaign_count: Callable[[int, int], i
             assert 60 == len(last.taken)
         else:
             assert running.outcome[0].check(OSError if failing else CancelledError, CancelledError)
+            logged_errors.flush(OSError)  # two of them may fail in the same turn
