@@ -142,14 +142,15 @@ UNNEEDED = {
     *("treq", "twisted.web.client", "twisted.web.server"),
     *(
         f"twisted_pulp.{name}"
-        for name in ("blocking", "catalog", "content", "metalink", "service", "stages", "storage")
+        for name in ("blocking", "catalog", "content", "manifest", "metalink", "service", "stages", "storage")
     ),
     *(
         f"twisted_pulp.http.{name}"
         for name in ("_decode", "_digest_auth", "_h2_session", "_limits", "_meter", "_trust")
     ),
     *("twisted_pulp.downloader._groups", "twisted_pulp.schemes._file", "twisted_pulp.schemes._ftp"),
-    *("twisted_pulp.lists._pipe", "twisted_pulp.settings._document", "twisted_pulp.transfer._segments"),
+    *("twisted_pulp.lists._pipe", "twisted_pulp.lists._report", "twisted_pulp.settings._document"),
+    *(f"twisted_pulp.transfer.{name}" for name in ("_partial", "_segments", "_writers")),
 }
 
 

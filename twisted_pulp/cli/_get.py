@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import define, field
@@ -25,8 +25,11 @@ from twisted_pulp.clock import use_monotonic_clock
 from twisted_pulp.context import Context
 from twisted_pulp.download import DownloadReport, Totals
 from twisted_pulp.errors import PulpError, SettingsError
-from twisted_pulp.lists import Inputs, Refused, ReportFile
+from twisted_pulp.lists import Inputs, Refused
 from twisted_pulp.transfer import Hooks
+
+if TYPE_CHECKING:
+    from twisted_pulp.lists import ReportFile
 
 __all__ = ["Get", "get"]
 
@@ -42,7 +45,7 @@ def get(options: GetOptions) -> int:
     """
     try:
         wishes = Wishes.of(options)
-        report = None if options.report is None else ReportFile(options.report)
+        report = None if options.report is None else _report_file(options.report)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:
@@ -56,6 +59,12 @@ def get(options: GetOptions) -> int:
     reactor.callWhenRunning(run.start)
     reactor.run()
     return run.status()
+
+
+def _report_file(path: str) -> ReportFile:
+    from twisted_pulp.lists import ReportFile
+
+    return ReportFile(path)
 
 
 @define(eq=False, repr=False)

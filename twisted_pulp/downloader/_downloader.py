@@ -18,7 +18,7 @@ from twisted_pulp.errors import Cancelled, PathError, PulpError
 from twisted_pulp.http import fields_of, refuse
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer import FileTarget, Hooks, Place, Transfer, Tree, WriterTarget
+from twisted_pulp.transfer import FileTarget, Hooks, Place, Transfer, Tree
 from twisted_pulp.transfer._ask import request_headers
 from twisted_pulp.transfer._attempt import named
 from twisted_pulp.transfer._file import SMALL
@@ -116,6 +116,8 @@ class Downloader:
     def _target(self, download: Download) -> Any:
         algorithms = algorithms_of(download)
         if download.writer is not None:
+            from twisted_pulp.transfer import WriterTarget
+
             return WriterTarget(download.writer, algorithms)
         threads = self.context.threads
         small = -1 if self._hooks.validators else SMALL

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from twisted_pulp.download import Download, Source
 from twisted_pulp.errors import DownloadError, SettingsError
-from twisted_pulp.manifest import Entry, directory_of, parsed, url_of
 from twisted_pulp.names import file_name_of
+
+if TYPE_CHECKING:
+    from twisted_pulp.manifest import Entry
 
 __all__ = ["download_of"]
 
@@ -47,6 +50,8 @@ def download_of(line: bytes, base: str | None) -> Download | None:
         return _of_entry(line)
     if not line or line[:1] == b"#":
         return None
+    from twisted_pulp.manifest import parsed  # JSON lines do without
+
     entry = parsed(line)
     if entry is not None:
         return _of_manifest(entry, base)
@@ -81,6 +86,8 @@ def _of_entry(line: bytes) -> Download:
 def _of_manifest(entry: Entry, base: str | None) -> Download:
     if base is None:
         raise ValueError("a line of a PULP_MANIFEST, but there is no place that its names belong to")
+    from twisted_pulp.manifest import directory_of, url_of
+
     return _made(url_of(directory_of(base), entry.path), entry.path, entry.size, {"sha256": entry.sha256})
 
 

@@ -12,14 +12,14 @@ from twisted_pulp.transfer._hooks import Again, Hooks, Validator
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._surroundings import Surroundings
-from twisted_pulp.transfer._target import WriterTarget
 from twisted_pulp.transfer._transfer import Transfer
 from twisted_pulp.transfer._tree import Tree
-from twisted_pulp.transfer._writers import DigestOnly, Memory, ResponseWriter
 
 if TYPE_CHECKING:
     from twisted_pulp.transfer._mirrors import Mirrors
+    from twisted_pulp.transfer._target import WriterTarget
     from twisted_pulp.transfer._tee import Tee
+    from twisted_pulp.transfer._writers import DigestOnly, Memory, ResponseWriter
 
 __all__ = [
     "Again",
@@ -44,7 +44,14 @@ __all__ = [
 ]
 
 # Few programs need them; to import them takes time.
-_LATE = {"Mirrors": "_mirrors", "Tee": "_tee"}
+_LATE = {
+    "DigestOnly": "_writers",
+    "Memory": "_writers",
+    "Mirrors": "_mirrors",
+    "ResponseWriter": "_writers",
+    "Tee": "_tee",
+    "WriterTarget": "_target",
+}
 
 
 def __getattr__(name: str) -> Any:

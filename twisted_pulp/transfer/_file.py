@@ -9,7 +9,7 @@ The reactor's thread has time to hash one file alone; the other then only writes
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -23,10 +23,12 @@ from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Head
 from twisted_pulp.threads import WriterThreads, outlasting
 from twisted_pulp.transfer._journal import Journal
-from twisted_pulp.transfer._partial import Partial
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._range import Version
 from twisted_pulp.transfer._spans import Spans
+
+if TYPE_CHECKING:
+    from twisted_pulp.transfer._partial import Partial
 
 __all__ = ["SMALL", "FileTarget"]
 
@@ -118,6 +120,8 @@ class FileTarget(Struct, eq=False):
         return partial
 
     def _begun(self) -> Partial:
+        from twisted_pulp.transfer._partial import Partial  # small files need none
+
         self._partial = partial = Partial(self.place, self._algorithms, self._kept)
         partial.version = self._version
         self._call = self._threads.lane()
