@@ -132,7 +132,7 @@ class DirectoryStorage:
     def writer(self, *, sha256: str | None = None, size: int | None = None) -> Writer:
         """Return a writer, whose small bodies are written at once when nothing is brought to the disk."""
         growing = Growing(self._root, self._fsync, None if sha256 is None else checked(sha256), size)
-        return Writer(growing, self._call, self._fsync == "none", self._share, size)
+        return Writer(growing, self._do, self._fsync == "none", self._share, size)
 
     # what is there
     def has(self, sha256s: Sequence[str]) -> Deferred[set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -69,7 +69,7 @@ class Writer:
         self._pieces: list[bytes] = []
         self._gathered = self._writing = self._length = 0  # bytes here, with the thread, in all
         self._grown = False  # whether the thread knows of it
-        self._waiting: Deferred[None] | None = None  # for the thread
+        self._lock = DeferredLock()  # one thing at a time is done in the thread, in order
         self._error: PulpError | None = None
         self._producer: Any = None
         self._paused = False
@@ -80,6 +80,7 @@ class Writer:
         if head.offset:
             return None
         self._forget()
+        self._error = None
         if not self._grown:
             return None
         self._grown = False
@@ -89,9 +90,7 @@ class Writer:
         self._pieces, self._gathered, self._length = [], 0, 0
 
     async def _close(self) -> None:
-        await outlasting(self._idle())
-        self._error = None
-        await outlasting(self._in_thread(self._growing.close))
+        await outlasting(self._lock.run(self._in_thread, self._growing.close))
 
     # IConsumer
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -124,9 +123,14 @@ class Writer:
     def _flush(self) -> None:
         if self._writing or self._error is not None:
             return
+        self._share.writers.add(self)
         pieces, self._pieces = self._pieces, []
         self._writing, self._gathered, self._grown = self._gathered, 0, True
-        self._in_thread(self._growing.write, pieces).addErrback(self._failed).addCallback(self._written)
+        self._lock.run(self._bring, pieces).addCallback(self._written)
+
+    def _bring(self, pieces: list[bytes]) -> Any:
+        # Errors are noted before whoever is next in the thread looks for them.
+        return self._in_thread(self._growing.write, pieces).addErrback(self._failed)
 
     def _failed(self, why: Failure) -> None:
         error = why.value
@@ -134,10 +138,6 @@ class Writer:
 
     def _written(self, _: object) -> None:
         self._writing = 0
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting.callback(None)
-            return
         if self._gathered > _BATCH or (self._paused and self._gathered):
             self._flush()
         self._balance()
@@ -151,13 +151,6 @@ class Writer:
                 self._producer.pauseProducing()
             else:
                 self._producer.resumeProducing()
-
-    def _idle(self) -> Deferred[None]:
-        """Return a Deferred that fires when the thread has nothing of this."""
-        if not self._writing:
-            return succeed(None)
-        self._waiting = Deferred()
-        return self._waiting
 
     # the end
     def commit(self, report: DownloadReport | None = None) -> Deferred[None] | None:
@@ -174,16 +167,21 @@ class Writer:
         return Deferred.fromCoroutine(self._commit())
 
     async def _commit(self) -> None:
+        rest = self._pieces
+        self._forget()
         try:
-            await outlasting(self._idle())
-            if self._error is not None:
-                raise self._error
-            self.sha256, self.size = await outlasting(self._in_thread(self._growing.commit, self._pieces))
+            await outlasting(self._lock.run(bool))  # what came before; whoever is cancelled here commits nothing
+            self.sha256, self.size = await outlasting(self._lock.run(self._last, rest))
         except BaseException:
-            await outlasting(self._in_thread(self._growing.close))
+            await self._close()
             raise
         finally:
             self._end()
+
+    def _last(self, rest: list[bytes]) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._in_thread(self._growing.commit, rest)
 
     def _end(self) -> None:
         self._forget()
@@ -192,6 +190,7 @@ class Writer:
 
     def abort(self, error: BaseException) -> Deferred[None] | None:
         """Give everything back."""
+        self._error = self._error or StorageError(f"the writer was aborted: {error}")
         self._end()
         if not self._grown:
             return None
