@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
+
+from twisted_pulp.catalog.versions import PublishedFile
 
 __all__ = ["IContentType"]
 
@@ -24,9 +26,11 @@ class IContentType(Interface):
             to do calls `Stage.sync.skip`; one that keeps something in `Stage.sync.synced` finds it there next time.
         """
 
-    def metadata(files: Any, directory: str) -> Deferred[None]:
+    def metadata(files: Iterable[PublishedFile], directory: str) -> None:
         """
-        Write below *directory*, where all files are, what clients of this type need besides them.
+        Write what clients of this type need besides the files themselves; called in a thread, and again if need be.
 
-        :param files: gives a `PublishedFile` for each file, in order of their paths, as often as it is iterated over.
+        :param files: a `PublishedFile` for each file that is there, in order of the bytes of their paths, once.
+        :param directory: to write it in.
+        :raises PathError: when a file cannot be named.
         """

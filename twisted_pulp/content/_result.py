@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 __all__ = ["SyncResult"]
 
@@ -31,6 +31,6 @@ class SyncResult:
     present: int = 0
     downloaded: int = 0
     bytes: int = 0
-    failed: tuple[Any, ...] = field(default=(), converter=tuple)
+    failed: tuple[Any, ...] = ()
     seconds: float = 0.0
     skipped: bool = False

@@ -86,6 +86,10 @@ class DeclarativeArtifact:
             self.admission = None
 
 
+def _artifacts(given: Iterable[DeclarativeArtifact]) -> tuple[DeclarativeArtifact, ...]:
+    return tuple(given)
+
+
 @define(eq=False, kw_only=True)
 class DeclarativeContent:
     """
@@ -100,7 +104,7 @@ class DeclarativeContent:
     """
 
     content: Content
-    artifacts: tuple[DeclarativeArtifact, ...] = field(default=(), converter=tuple)
+    artifacts: tuple[DeclarativeArtifact, ...] = field(default=(), converter=_artifacts)
     attachment: Any = None
     content_id: int | None = None
     awaited: bool = field(default=False, init=False)

@@ -59,6 +59,7 @@ class Sync:
     :ivar budget: of what is downloaded and not yet saved.
     :ivar now: seconds since the epoch.
     :ivar synced: what the last sync has seen of the upstream, until the first stage sets it to what this one sees.
+    :ivar kept: metadata to be kept with the version as the upstream wrote it: path -> the number of its artifact.
     :ivar failed: units that failed, in order.
     :ivar units: units that came from the first stage.
     :ivar downloaded: files that were downloaded.
@@ -83,6 +84,7 @@ class Sync:
     budget: Budget = field(factory=Budget)
     now: Callable[[], float] = time.time
     synced: Mapping[str, Any] | None = None
+    kept: dict[str, int] = field(init=False, factory=dict)
     failed: list[FailedUnit] = field(init=False, factory=list)
     units: int = field(init=False, default=0)
     downloaded: int = field(init=False, default=0)
