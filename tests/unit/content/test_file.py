@@ -285,7 +285,7 @@ async def test_duplicate_far_away(syncs: Syncs, site: FakeSite, storage: MemoryS
     """A path that was there long before is found in what went to a file meanwhile; the file is removed."""
     lines = [b"pool/%07d," % number + b"ab" * 32 + b",1\n" for number in range(20_000)]
     serve(site, text=b"".join([*lines, lines[3]]))
-    with pytest.raises(MetadataError, match="line 20001: .*in line 4"):
+    with pytest.raises(MetadataError, match=r"line 20001: .*in line 4"):
         await syncs(policy="on_demand")
     assert [] == os.listdir(os.path.dirname(storage.temporary("x")))
 
