@@ -228,3 +228,37 @@ class TestWriter(WriterContract):
     def written(self, writer: Any) -> bytes | None:
         found = result_of(self.storage.has([digest(b"abc")]))
         return b"abc" if found else b""
+
+
+def test_checked_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large artifact is read in several calls of the thread, so that others have their turn."""
+    monkeypatch.setattr("twisted_pulp.storage._reading._STEP", 1 << 20)
+    calls: list[Any] = []
+
+    def in_thread(f: Any, *args: Any) -> Any:
+        calls.append(f)
+        return execute(f, *args)
+
+    storage = result_of(DirectoryStorage.open(None, tmp_path, fsync="none", in_thread=in_thread))  # type: ignore[arg-type]
+    data = os.urandom(3 << 20)
+    sha = store(storage, data)
+    calls.clear()
+    assert None is result_of(storage.check(sha, len(data)))
+    assert 4 == len(calls)
+    path = Path(storage.path(sha))
+    path.chmod(0o644)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert "flipped" == result_of(storage.check(sha, len(data)))
+    result_of(storage.close())
+
+
+def test_small_batches_of_files(tmp_path: Path) -> None:
+    """More files than are opened at once are adopted in one call all the same, whatever becomes of some."""
+    storage = opened(tmp_path, fsync="none")
+    files = [adoption(storage, b"%d" % number) for number in range(200)]
+    wrong = set(range(0, 200, 7))
+    told = [Adoption(each.path, each.sha256, each.size + (n in wrong)) for n, each in enumerate(files)]
+    found = result_of(storage.adopt(told))
+    assert wrong == {number for number, error in enumerate(found) if error is not None}
+    assert 200 - len(wrong) == len(drained(storage.each()))
+    result_of(storage.close())
