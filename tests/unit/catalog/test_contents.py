@@ -43,6 +43,7 @@ def test_attach(connection: Connection) -> None:
     [file] = rows[second]
     expected = contents.FileRow(ids[second, "b"], second, "b", None, 7, {"md5": "11"}, None)
     assert expected == file
+    assert {(first, "a"): ids[first, "a"]} == contents.attach(connection, [NewFile(first, "a")])
     assert {} == contents.attach(connection, [])
 
 
