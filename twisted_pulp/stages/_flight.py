@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["Flight"]
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Flight:
     """
     The artifacts in flight: those on their way, and those that have landed in the directory for temporaries.
@@ -25,13 +29,13 @@ class Flight:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._landed: dict[DeclarativeArtifact, None] = {}
-        self.hurry: Callable[[], object] = lambda: None
+        self.hurry: Callable[[], None] = nothing
 
     async def begin(self, artifact: DeclarativeArtifact) -> None:
         """Wait until the budget has a place for *artifact*."""
         admission = self._budget.admit(artifact.size)
         if not admission.called:
-            self._press()
+            self.press()
         artifact.admission = await admission
 
     def landed(self, artifact: DeclarativeArtifact, report: DownloadReport) -> None:
@@ -39,7 +43,7 @@ class Flight:
         artifact.report, artifact.path, artifact.sha256 = report, report.path, report.digests["sha256"]
         artifact.size = report.size
         self._landed[artifact] = None
-        self._press()
+        self.press()
 
     def stored(self, artifact: DeclarativeArtifact) -> None:
         """*artifact* is in the storage, or cannot be."""
@@ -52,7 +56,8 @@ class Flight:
         """The artifacts that have landed."""
         return list(self._landed)
 
-    def _press(self) -> None:
+    def press(self) -> None:
+        """Let what has landed be stored if others wait for its places."""
         if self._landed and self._budget.presses(len(self._landed)):
             self.hurry()
 

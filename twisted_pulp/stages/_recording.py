@@ -43,7 +43,7 @@ class Recording:
 
     def _note(self, reports: tuple[ProgressReport, ...]) -> None:
         self._changed.update((report.code, report) for report in reports)
-        if self._writing is None:
+        if self._writing is None or self._writing.called:
             self._writing = Deferred.fromCoroutine(self._write())
 
     async def _write(self) -> None:
@@ -54,7 +54,6 @@ class Recording:
                 await self._sync.catalog.write(runs.progress, self._id, [row_of(report) for report in changed])
             except Exception:  # the sync itself will meet it, if it lasts
                 self._log.failure("the progress of a sync was not saved")
-        self._writing = None
 
     async def finish(self, version: Any, error: BaseException | None) -> None:
         """Let the run end with *version*, or with *error*."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -11,6 +11,7 @@ from twisted_pulp.catalog import artifacts
 from twisted_pulp.catalog.artifacts import NewArtifact
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
+from twisted_pulp.stages._flight import nothing
 from twisted_pulp.stages._stage import Stage
 from twisted_pulp.threads import outlasting
 
@@ -31,16 +32,18 @@ class ArtifactSaver(Stage):
     def __init__(self) -> None:
         self._one = DeferredLock()
         self._hurrying: Deferred[None] | None = None
+        self._again = self._running = False
 
     async def run(self) -> None:
         """Pass on each unit when its artifacts are saved."""
         flight = self.sync.flight
         flight.hurry = self._hurry
+        flight.press()  # what has landed before
         try:
             async for batch in self.batches():
                 await self._take(batch)
         finally:
-            del flight.hurry
+            flight.hurry = nothing
             if self._hurrying is not None:
                 await outlasting(self._hurrying)
             if flight.left:
@@ -48,15 +51,20 @@ class ArtifactSaver(Stage):
 
     def _hurry(self) -> None:
         """Save what there is: of a unit whose files need more room together than the budget has, too."""
-        if self._hurrying is None:
+        self._again = True
+        if not self._running:
+            self._running = True
             self._hurrying = Deferred.fromCoroutine(self._hurried())
 
     async def _hurried(self) -> None:
-        try:
-            await self._save(self.sync.flight.left)
-        except Exception:  # their units will meet it again
-            self._log.failure("artifacts could not be saved before their units were complete")
-        self._hurrying = None
+        # What is given back here lets others land, who then hurry.
+        while self._again:
+            self._again = False
+            try:
+                await self._save(self.sync.flight.left)
+            except Exception:  # their units will meet it again
+                self._log.failure("artifacts could not be saved before their units were complete")
+        self._running = False
 
     async def _take(self, batch: list[DeclarativeContent]) -> None:
         new = [each for unit in batch for each in unit.artifacts if each.path is not None]
@@ -86,8 +94,8 @@ class ArtifactSaver(Stage):
         adoptions = [Adoption(str(each.path), str(each.sha256), each.size or 0) for each in files.values()]
         errors = await sync.storage.adopt(adoptions)
         refused = {path: error for path, error in zip(files, errors, strict=True) if error is not None}
-        rows = {each.sha256: row_of(each) for path, each in files.items() if path not in refused}
-        ids = await sync.catalog.write(artifacts.save, list(rows.values()), sync.now()) if rows else {}
+        rows = rows_of(each for path, each in files.items() if path not in refused)
+        ids = await sync.catalog.write(artifacts.save, rows, sync.now()) if rows else {}
         failed = {}
         for artifact in new:
             if artifact.path in refused:
@@ -98,11 +106,16 @@ class ArtifactSaver(Stage):
         return failed
 
 
-def row_of(artifact: DeclarativeArtifact) -> NewArtifact:
-    """Return what the catalog shall know of *artifact*, which has been downloaded."""
-    report, sha256, size = artifact.report, artifact.sha256, artifact.size
-    assert report is not None
-    assert sha256 is not None
-    assert size is not None
-    digests = {name: value for name, value in report.digests.items() if name != "sha256"}
-    return NewArtifact(sha256=sha256, size=size, digests=digests)
+def rows_of(landed: Iterable[DeclarativeArtifact]) -> list[NewArtifact]:
+    """Return what the catalog shall know of artifacts that have been downloaded."""
+    rows: dict[str, NewArtifact] = {}
+    for artifact in landed:
+        assert artifact.report is not None
+        assert artifact.size is not None
+        digests = dict(artifact.report.digests)
+        sha256 = digests.pop("sha256")
+        known = rows.setdefault(sha256, NewArtifact(sha256, artifact.size, digests))
+        if known.digests is not digests:
+            digests.update(known.digests)
+            rows[sha256] = NewArtifact(sha256, artifact.size, digests)
+    return list(rows.values())
