@@ -20,13 +20,13 @@ _LOCK = 0x7077_6C70
 
 def revision_of(connection: Connection) -> str | None:
     """
-    Give the revision of the database; None for one without tables.
+    Give the revision of the database: None for one without tables, "" for one that no migration has seen.
 
     :raises CatalogDamaged: it has tables, but not ours.
     """
     tables = inspect(connection).get_table_names()
     if _version.name in tables:
-        return connection.scalar(select(_version.c.number))
+        return connection.scalar(select(_version.c.number)) or ""
     if tables:
         raise CatalogDamaged(f"the database is none of this program: it has a table {min(tables)}")
     return None
@@ -48,4 +48,4 @@ def bring_up_to_date(connection: Connection) -> None:
     elif revision != HEAD:
         from twisted_pulp.catalog._migrate import migrate
 
-        migrate(connection, revision)
+        migrate(connection, revision or None)
