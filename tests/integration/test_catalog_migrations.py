@@ -48,15 +48,15 @@ def described(connection: Connection) -> dict[str, Any]:
             "primary key": inspected.get_pk_constraint(table),
             "foreign keys": sorted(map(repr, inspected.get_foreign_keys(table))),
             "unique": sorted(map(repr, inspected.get_unique_constraints(table))),
-            "indexes": sorted(map(repr, inspected.get_indexes(table))),
-            "options": inspected.get_table_options(table),
         }
-    if connection.dialect.name == "sqlite":
-        statements = connection.execute(text("SELECT name, sql FROM sqlite_master ORDER BY name"))
-        found["options"] = {name: (sql or "").rpartition(")")[2] for name, sql in statements}
-        counted = connection.execute(text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name"))
-        found["counted"] = counted.scalars().all()
-    return found
+    statement = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename != 'alembic_version' ORDER BY 1"
+    if connection.dialect.name == "sqlite":  # AUTOINCREMENT, WITHOUT ROWID and conditions are seen here only
+        statement = "SELECT name, sql FROM sqlite_master WHERE tbl_name != 'alembic_version' ORDER BY 1"
+    lines = {
+        name: sorted(line.strip("\t, ") for line in (sql or "").splitlines())
+        for name, sql in connection.execute(text(statement))
+    }
+    return found | {"sql": lines}
 
 
 def executed(url: str, *work: Any) -> Any:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_pulp.catalog._engine import Database, database_at
 from twisted_pulp.catalog._key import Key
+from twisted_pulp.catalog._lock import Lock, Locks
 from twisted_pulp.catalog._migrations import HEAD
 from twisted_pulp.catalog._schema import bring_up_to_date, revision_of
 from twisted_pulp.catalog._threads import Threads
@@ -23,6 +24,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 #: Seconds that a transaction is tried for.
 PATIENCE = 30.0
+# Those who ask for a lock do not wait for it in a thread.
+_LOCKERS = 2
 
 
 class Catalog:
@@ -42,6 +45,9 @@ class Catalog:
         self.url, self.dialect, self.key = database.url, database.dialect, key
         self._writers = Threads(reactor, database.writers, "catalog writer")
         self._readers = Threads(reactor, database.readers, "catalog reader")
+        self._lockers = Threads(reactor, _LOCKERS, "catalog lock")
+        self._locks = Locks(reactor, database, self._lockers, patience)
+        self._waiting: set[Deferred[Lock]] = set()
         self._working: dict[Work[Any], Deferred[Any]] = {}
         self._closing: Deferred[None] | None = None
 
@@ -77,9 +83,29 @@ class Catalog:
         """Call *work* in a transaction, commit it, and give what it returned."""
         return self._begin(self._database.writing, self._writers, functools.partial(_call, work, args, given))
 
-    def _begin(self, engine: Engine, threads: Threads, do: Callable[[Connection], T]) -> Deferred[T]:
+    def lock(self, name: str) -> Deferred[Lock]:
+        """
+        Wait for the lock of this *name*, which one in all processes holds at a time; give it back by its `release`.
+
+        On SQLite it is an flock on a file in ``locks`` beside the database, on PostgreSQL an advisory lock on a
+        connection of its own. Who waits may be cancelled, and those of one process take turns.
+        """
+        self._check_open()
+        d = Deferred.fromCoroutine(self._locks.take(name))
+        self._waiting.add(d)
+
+        def end(result: Any) -> Any:
+            self._waiting.discard(d)
+            return result
+
+        return d.addBoth(end)
+
+    def _check_open(self) -> None:
         if self._closing is not None:
             raise CatalogError("the catalog is closed")
+
+    def _begin(self, engine: Engine, threads: Threads, do: Callable[[Connection], T]) -> Deferred[T]:
+        self._check_open()
         work = Work(self._database, engine, do, self._reactor.seconds, self._patience)
         d = Deferred.fromCoroutine(threads.call(work.run, work.given_up.set))
         self._working[work] = d
@@ -91,17 +117,32 @@ class Catalog:
         return d.addBoth(end)
 
     def close(self) -> Deferred[None]:
-        """End: what runs is awaited, what waits for a lock or a connection is given up."""
-        return Deferred.fromCoroutine(self._close())
+        """
+        End: what is being done is awaited, what waits is cancelled, and locks that are held are given back.
 
-    async def _close(self) -> None:
-        self._closing = Deferred()
-        for d in list(self._working.values()):
-            await _end_of(d)
-        await self._writers.call(self._database.writing.dispose)
-        await self._writers.call(self._database.reading.dispose)
-        self._writers.stop()
-        self._readers.stop()
+        Again waits for the end of the first.
+        """
+        if self._closing is None:
+            self._closing = Deferred()
+            return Deferred.fromCoroutine(self._close(self._closing))
+        later: Deferred[None] = Deferred()
+        self._closing.chainDeferred(later)
+        return later
+
+    async def _close(self, closed: Deferred[None]) -> None:
+        for work in self._working:
+            work.closing.set()
+        waiting = [*self._working.values(), *self._waiting]
+        for d in list(self._waiting):
+            d.cancel()
+        for one in waiting:
+            await _end_of(one)
+        await self._locks.give_all()
+        for engine in (self._database.writing, self._database.reading):
+            await self._writers.call(engine.dispose)
+        for threads in (self._writers, self._readers, self._lockers):
+            threads.stop()
+        closed.callback(None)
 
 
 async def _end_of(d: Deferred[Any]) -> None:

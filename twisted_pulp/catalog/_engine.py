@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import URL, Engine, make_url
@@ -24,6 +25,7 @@ class Database:
     :ivar url: without the password.
     :ivar dialect: "sqlite" or "postgresql".
     :ivar path: of the file, None where there is none.
+    :ivar connect: further arguments of a connection.
     :ivar writing: for transactions that write.
     :ivar reading: for transactions that only read, each of one state of the database.
     :ivar writers: transactions that write at once; *readers*: those that read.
@@ -33,6 +35,7 @@ class Database:
     url: str
     dialect: str
     path: str | None
+    connect: Mapping[str, Any]
     writing: Engine
     reading: Engine
     writers: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import URL, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -12,6 +14,14 @@ from twisted_pulp.errors import CatalogError, CatalogFull, CatalogLocked, Catalo
 __all__ = ["postgresql"]
 
 _WRITERS, _READERS = 4, 4
+# A server that has gone without a word is noticed after half a minute, not after hours.
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": 10,
+    "application_name": "twisted_pulp",
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICT = {"40001", "40P01", "55P03"}
 _GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
@@ -25,12 +35,13 @@ def postgresql(url: URL) -> Database:
         pool_size=_WRITERS + _READERS,
         max_overflow=0,
         hide_parameters=True,
-        connect_args={"connect_timeout": 10, "application_name": "twisted_pulp"},
+        connect_args=_CONNECT,
     )
     return Database(
         url=visible(url),
         dialect="postgresql",
         path=None,
+        connect=_CONNECT,
         writing=engine,
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
         writers=_WRITERS,

@@ -33,6 +33,7 @@ def sqlite(url: URL) -> Database:
         url=visible(url),
         dialect="sqlite",
         path=path,
+        connect={},
         writing=_engine(url, 1, "BEGIN IMMEDIATE"),
         reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1"),
         writers=1,

@@ -66,7 +66,9 @@ class Key:
         try:
             return msgspec.json.decode(self._fernet.decrypt(sealed), type=dict[str, object])
         except InvalidToken as error:
-            raise KeyRefused("the secrets were sealed with another key; give the key file of then, or set them again") from error
+            raise KeyRefused(
+                "the secrets were sealed with another key; give the key file of then, or set them again"
+            ) from error
 
 
 def _read(name: str) -> bytes:
@@ -76,13 +78,15 @@ def _read(name: str) -> bytes:
         raise
     except OSError as error:
         raise KeyRefused(f"the key file {name} cannot be read: {error.strerror}") from error
-    with open(fd, "rb") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise KeyRefused(f"{name} is no file")
         if status.st_mode & _OTHERS:
             raise KeyRefused(f"others may read the key file {name}: chmod 600 {name}")
-        return file.read(_LONGEST)
+        return os.read(fd, _LONGEST)
+    finally:
+        os.close(fd)
 
 
 def _make(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
 
 from twisted_pulp.catalog._migrations import HEAD
 from twisted_pulp.catalog._tables import metadata
@@ -12,7 +12,10 @@ __all__ = ["bring_up_to_date", "revision_of"]
 
 # Alembic's own table.
 _version = Table(
-    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, key="number", nullable=False)
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), key="number", nullable=False),
+    PrimaryKeyConstraint("number", name="alembic_version_pkc"),
 )
 # Any number; whoever changes the schema holds it.
 _LOCK = 0x7077_6C70

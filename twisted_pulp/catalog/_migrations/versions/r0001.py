@@ -177,7 +177,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("repository_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("complete", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("complete", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("added", sa.Integer(), server_default="0", nullable=False),
         sa.Column("removed", sa.Integer(), server_default="0", nullable=False),
@@ -229,6 +229,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_progress_run_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "code", name=op.f("pk_progress")),
     )
+    op.create_table(
+        "version_file",
+        sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("path", sa.String(length=255), nullable=False),
+        sa.Column("artifact_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["artifact_id"], ["artifact.id"], name=op.f("fk_version_file_artifact_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["version.id"], name=op.f("fk_version_file_version_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("version_id", "path", name=op.f("pk_version_file")),
+    )
+    op.create_index(op.f("ix_version_file_artifact_id"), "version_file", ["artifact_id"], unique=False)
     op.create_table(
         "version_seen",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
