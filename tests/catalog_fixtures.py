@@ -58,7 +58,7 @@ async def database(
         await (await Catalog.open(reactor, server.url(template_name))).close()
         database_templates["postgresql"] = template_name
     name = server.create(str(database_templates["postgresql"]))
-    yield server.url(name)
+    yield server.url(name).replace("postgresql:", "postgresql+psycopg:")
     server.drop(name)
 
 
