@@ -50,7 +50,8 @@ autodoc_typehints_format = "short"
 default_role = "code"
 
 # The build asks no other host, so it has no inventories: only names of our own must lead somewhere.
-nitpick_ignore_regex = [(r"py:.*", r"(?!twisted_pulp\b)\w+(\.\w+)+")]
+# Parts of a type that was cut at its commas, and interfaces as types, lead nowhere either.
+nitpick_ignore_regex = [(r"py:.*", r"(?!twisted_pulp\b)\w+(\.\w+)+(\[.*)?|<InterfaceClass .*>")]
 
 
 @functools.cache
@@ -78,6 +79,13 @@ def _resolve(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: El
     )
 
 
+def _import_for_types() -> None:
+    """Import what a public class names in its fields, but does not import itself before it is needed."""
+    file = importlib.import_module("twisted_pulp.transfer._file")
+    vars(file)["Partial"] = importlib.import_module("twisted_pulp.transfer._partial").Partial
+
+
 def setup(app: Sphinx) -> None:
     """Connect what stands above."""
+    _import_for_types()
     app.connect("missing-reference", _resolve)
