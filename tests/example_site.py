@@ -14,6 +14,7 @@ These files are there, and their digests never change:
 Lists of all of them, for `-i`:
 
 - /pool/PULP_MANIFEST: `name,sha256,bytes` lines.
+- /pool/SHA256SUMS: as sha256sum writes it.
 - /files.jsonl: JSON lines with `url`, `path`, `size` and `digests`.
 - /urls.txt: plain URLs.
 - /index.json: `{"files": [{"name", "url", "size", "sha256"}, ...]}`, for code that reads JSON; its URLs are relative.
@@ -69,6 +70,7 @@ def lists(base: str) -> dict[str, bytes]:
         "/files.jsonl": "".join(json.dumps(each) + "\n" for each in entries).encode(),
         "/urls.txt": "".join(f"{base}/pool/{name}\n" for name in POOL).encode(),
         "/pool/PULP_MANIFEST": "".join(f"{name},{sha256(data)},{len(data)}\n" for name, data in POOL.items()).encode(),
+        "/pool/SHA256SUMS": "".join(f"{sha256(data)}  {name}\n" for name, data in POOL.items()).encode(),
         "/index.json": json.dumps({"files": index}).encode(),
     }
 

@@ -66,9 +66,9 @@ class ManifestStage(Stage):
             if line is not None:
                 raise reader.repeated(suspect, line)
         directory = directory_of(metadata.url)
-        for entry in (*entries, *(suspect.entry for suspect in suspects)):
-            await self.put(unit_of(entry, directory))
-            parsing.advance()
+        units = [unit_of(entry, directory) for entry in (*entries, *(suspect.entry for suspect in suspects))]
+        await self.put_all(units)
+        parsing.advance(len(units))
 
 
 async def _line_before(suspect: Suspect, metadata: Metadata) -> int | None:
