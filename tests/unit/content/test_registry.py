@@ -97,7 +97,7 @@ def test_twice(installed: Path, tmp_path: Path) -> None:
 
 
 def test_how_to() -> None:
-    """The how-to makes a whole content type, and syncs and exports with it, in under 60 lines; it runs with the docs."""
+    """The how-to makes a whole content type, and syncs and exports with it, in under 60 lines; the docs run it."""
     page = (Path(__file__).parents[3] / "docs" / "content-types.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(program.splitlines()) < 60
