@@ -13,7 +13,7 @@ TYPED   := twisted_pulp $(wildcard examples benchmarks)
 .NOTPARALLEL:
 
 help:
-	@echo 'make run          fetch the newest files of well-known projects into downloads/'
+	@echo 'make run          fetch the newest files of well-known projects into downloads/, sync and verify them'
 	@echo 'make test         everything below up to integration, with coverage'
 	@echo 'make lint         ruff'
 	@echo 'make types        mypy'

@@ -1,4 +1,8 @@
-"""Fetch the newest files of well-known Python projects, from the package indexes that pip is configured for."""
+"""
+Fetch the newest files of well-known Python projects, from the package indexes that pip is configured for.
+
+What is there then is synced as a repository with a PULP_MANIFEST, and verified.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,10 @@ from python_index.choice import Platform
 from python_index.fetch import Fetch
 from python_index.files import normalized
 from python_index.indexes import opened
-from python_index.outcomes import table, totals
+from python_index.outcomes import fetched, table, totals
 from python_index.pip_settings import PipError, PipSettings, read_pip_settings
 from python_index.projects import WELL_KNOWN
+from python_index.repository import Kept, keep
 from python_index.shows import show_on
 from rich.console import Console
 from twisted.internet.defer import CancelledError, Deferred
@@ -23,7 +28,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from twisted_pulp import Context, Hooks
 from twisted_pulp.clock import use_monotonic_clock
-from twisted_pulp.errors import SettingsError
+from twisted_pulp.errors import PulpError, SettingsError
 
 # Tables in a log need room for the names of files.
 _WIDTH = 160
@@ -39,6 +44,7 @@ def _arguments() -> argparse.Namespace:
 async def newest(reactor: Any, settings: PipSettings, projects: list[str], directory: Path) -> int:
     """Fetch *projects* into *directory*, print what became of them, and return the exit status."""
     started = reactor.seconds()
+    kept: Kept | None = None
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     show = show_on(console, reactor)
     in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
@@ -51,6 +57,9 @@ async def newest(reactor: Any, settings: PipSettings, projects: list[str], direc
             await fetch.run(projects, downloader)
         finally:
             show.stop()
+        paths = fetched(fetch.outcomes)
+        if paths:
+            kept = await keep(reactor, context, in_thread, paths, directory)
     finally:
         await context.close()
     console.print(table(fetch.outcomes))
@@ -58,7 +67,9 @@ async def newest(reactor: Any, settings: PipSettings, projects: list[str], direc
         times = f" ({count} times)" if count > 1 else ""
         console.print(f"{url}: {problem}{times}", markup=False, highlight=False, soft_wrap=True)
     console.print(totals(fetch.outcomes, reactor.seconds() - started), markup=False, highlight=False)
-    return int(any(outcome.failed for outcome in fetch.outcomes))
+    for line in () if kept is None else kept.words():
+        console.print(line, markup=False, highlight=False)
+    return int(any(outcome.failed for outcome in fetch.outcomes) or (kept is not None and kept.verified.damaged > 0))
 
 
 async def _program(reactor: Any, settings: PipSettings, arguments: argparse.Namespace) -> None:
@@ -80,6 +91,9 @@ async def _program(reactor: Any, settings: PipSettings, arguments: argparse.Name
     except SettingsError as error:
         print(error, file=sys.stderr)
         status = 2
+    except PulpError as error:
+        print(error, file=sys.stderr)
+        status = 1
     finally:
         ended.callback(None)
     raise SystemExit(status)

@@ -96,7 +96,7 @@ class Place(NamedTuple):
             [self.local(word) for word in command],
             check=False,
             cwd=self.directory,
-            env=environ | {"PYTHONPATH": str(ROOT)},
+            env=environ | {"PYTHONPATH": str(ROOT), "PULPDOWNLOADER_DATA": str(self.directory / ".data")},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

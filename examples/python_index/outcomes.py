@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import define
 from rich.filesize import decimal
@@ -46,6 +47,12 @@ class Outcome:
     def failed(self) -> bool:
         """Whether there is no file."""
         return self.problem is not None or self.report is None
+
+
+def fetched(outcomes: Sequence[Outcome]) -> list[Path]:
+    """Return the paths of the files that are there."""
+    reports = [outcome.report for outcome in outcomes if not outcome.failed and outcome.report is not None]
+    return [Path(report.path) for report in reports if report.path is not None]
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:

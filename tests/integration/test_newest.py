@@ -164,10 +164,11 @@ class Program:
         return Run(done.returncode, done.stdout, done.stderr)
 
     def files(self) -> dict[str, bytes]:
-        """Return the files that it left."""
+        """Return the files that it left, beside the repository that it made of them."""
         if not self.directory.exists():
             return {}
-        return {path.name: path.read_bytes() for path in self.directory.iterdir()}
+        own = {"PULP_MANIFEST", ".data"}
+        return {path.name: path.read_bytes() for path in self.directory.iterdir() if path.name not in own}
 
 
 @pytest.fixture
@@ -200,6 +201,34 @@ async def test_newest(program: Program, scripted: Scripted, page: Page) -> None:
     assert expected(*NEWEST) == program.files()
     assert [1, 1, 1] == [len(scripted.asked(each.path)) for each in NEWEST]
     assert [2, 2, 2] == [len(scripted.asked(b"/simple/%s/" % name.encode())) for name in NAMES]
+
+
+@ensureDeferred
+async def test_repository(program: Program, scripted: Scripted) -> None:
+    """What was fetched is synced as a repository and verified; the second time nothing has changed."""
+    index = serve(scripted)
+    first = await program.run("attrs", "click", index_url=index)
+    assert ["Repository newest: version 1: 2 added, 0 removed; 2 present", "Verified: 3 stored files, 0 damaged"] == (
+        first.said.splitlines()[-2:]
+    )
+    second = await program.run("attrs", "click", index_url=index)
+    assert ["Repository newest: nothing has changed; 2 present", "Verified: 3 stored files, 0 damaged"] == (
+        second.said.splitlines()[-2:]
+    )
+    third = await program.run("click", "pyyaml", index_url=index)
+    assert "Repository newest: version 2: 1 added, 1 removed; 2 present" == third.said.splitlines()[-2]
+
+
+@ensureDeferred
+async def test_rotten(program: Program, scripted: Scripted) -> None:
+    """What has rotted since is found, and the exit status says so."""
+    index = serve(scripted)
+    await program.run("attrs", index_url=index)
+    stored = program.directory / ".data" / "storage" / "artifact" / ATTRS.sha256[:2] / ATTRS.sha256[2:4] / ATTRS.sha256
+    stored.chmod(0o644)
+    stored.write_bytes(b"x" * len(ATTRS.content))
+    again = await program.run("attrs", index_url=index)
+    assert (1, "Verified: 2 stored files, 1 damaged") == (again.status, again.said.splitlines()[-1])
 
 
 @ensureDeferred

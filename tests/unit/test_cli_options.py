@@ -102,9 +102,12 @@ def test_wishes() -> None:
             output="x/y",
             digests={"sha256": SHA256},
             size=0,
-            retries=0,
-            timeouts={"connect": 1.0, "total": None},
-            headers={"X-Key": "v"},
+            fields={
+                "retry.retries": 0,
+                "timeouts.connect": 1.0,
+                "timeouts.total": None,
+                "headers": {"X-Key": "v"},
+            },
         )
     )
     (download,) = wishes.downloads
@@ -143,10 +146,10 @@ def test_file_roots(tmp_path: Path) -> None:
         GetOptions((URL,), digests={"sha256": "ab"}),
         GetOptions((URL,), digests={"crc32": "ab"}),
         GetOptions((URL,), digests={"md5": "ab" * 16}),
-        GetOptions((URL,), timeouts={"idle": 0.0}),
-        GetOptions((URL,), timeouts={"low_speed_time": None}),
-        GetOptions((URL,), headers={"Host": "a"}),
-        GetOptions((URL,), headers={"A b": "a"}),
+        GetOptions((URL,), fields={"timeouts.idle": 0.0}),
+        GetOptions((URL,), fields={"timeouts.low_speed_time": None}),
+        GetOptions((URL,), fields={"headers": {"Host": "a"}}),
+        GetOptions((URL,), fields={"headers": {"A b": "a"}}),
         GetOptions((URL,), fields={"tls.ca_cert": "/no/such/file"}),
         GetOptions((), lists=("/no/such/list",)),
     ],

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, collate, insert, literal, select
 
 from twisted_pulp.catalog._drafts import Draft
 from twisted_pulp.catalog._history import get, of_version
-from twisted_pulp.catalog._tables import artifact, content_artifact, version_content, version_file
+from twisted_pulp.catalog._tables import artifact, content_artifact, repository, version, version_content, version_file
 
-__all__ = ["PublishedFile", "keep", "kept", "lacks_files", "published"]
+__all__ = ["PublishedFile", "keep", "kept", "kept_from", "lacks_files", "published"]
 
 _AT_ONCE = 1000
 
@@ -82,3 +82,14 @@ def kept(connection: Connection, repository_id: int, number: int) -> dict[str, s
     row = get(connection, repository_id, number)
     statement = select(version_file.c.path, artifact.c.sha256).join_from(version_file, artifact)
     return {each.path: each.sha256 for each in connection.execute(statement.where(version_file.c.version_id == row.id))}
+
+
+def kept_from(connection: Connection, artifact_id: int) -> list[tuple[str, int]]:
+    """Return where metadata that is kept comes from: its path, and the number of the repository's Remote."""
+    statement = (
+        select(version_file.c.path, repository.c.remote_id)
+        .join_from(version_file, version)
+        .join(repository)
+        .where(version_file.c.artifact_id == artifact_id, repository.c.remote_id.is_not(None))
+    )
+    return sorted({(path, number) for path, number in connection.execute(statement)})

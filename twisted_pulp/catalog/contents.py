@@ -24,6 +24,7 @@ __all__ = [
     "delete_orphans",
     "find",
     "orphans",
+    "paths_of",
     "save",
     "touch",
 ]
@@ -218,3 +219,9 @@ def delete(connection: Connection, ids: Collection[int]) -> int:
 
 
 _DELETE = delete_from(content).where(content.c.id.in_(parameters("ids")))
+
+
+def paths_of(connection: Connection, artifact_id: int, limit: int) -> list[str]:
+    """Return what the files are called that have these bytes: *limit* of their paths at most, in order."""
+    named = select(content_artifact.c.path).where(content_artifact.c.artifact_id == artifact_id).distinct()
+    return [*connection.scalars(named.order_by(content_artifact.c.path).limit(limit))]

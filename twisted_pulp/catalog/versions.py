@@ -11,7 +11,7 @@ from twisted_pulp.catalog._drafts import Draft, abort, add, begin, finish, recov
 from twisted_pulp.catalog._history import ContentRow, VersionRow, contents, counts, get, latest
 from twisted_pulp.catalog._history import delete_version as delete
 from twisted_pulp.catalog._history import every as list  # noqa: A004 -- read with its module: versions.list
-from twisted_pulp.catalog._published import PublishedFile, keep, kept, lacks_files, published
+from twisted_pulp.catalog._published import PublishedFile, keep, kept, kept_from, lacks_files, published
 
 __all__ = [
     "ContentRow",
@@ -28,6 +28,7 @@ __all__ = [
     "get",
     "keep",
     "kept",
+    "kept_from",
     "lacks_files",
     "latest",
     "list",

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_pulp.cli._config import load, path_of
-from twisted_pulp.cli._log import begin_logging
-from twisted_pulp.clock import use_monotonic_clock
+from twisted_pulp.cli._run import Run, run
 from twisted_pulp.context import Context
 from twisted_pulp.download import Source
 from twisted_pulp.errors import HTTPStatusError, PulpError, shown
@@ -45,7 +46,7 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
         click.echo(line, err=True)
     click.echo(f"{path}: {len(settings.remotes)} remotes")
     chosen = {name: settings.remotes[name] for name in names or settings.remotes}
-    return _probed(chosen) if probe and chosen else 0
+    return run(lambda reactor: Probes(reactor, chosen)) if probe and chosen else 0
 
 
 def _exposed(path: str, settings: Settings) -> list[str]:
@@ -55,39 +56,22 @@ def _exposed(path: str, settings: Settings) -> list[str]:
     return [f"{path}: warning: it has secrets, and others may read it"] if secret and mode & stat.S_IRWXO else []
 
 
-def _probed(remotes: dict[str, Remote]) -> int:
-    from twisted.internet import reactor
-
-    use_monotonic_clock(reactor)
-    probes = Probes(reactor, remotes)
-    reactor.callWhenRunning(probes.start)
-    reactor.run()
-    return probes.status
-
-
 @define(eq=False)
 class Probes:
     """
     One request to each remote.
 
-    :ivar status: of the command, when they are over.
+    :ivar status: of the command: 1 when one cannot be reached.
     """
+
+    _log = Logger()
 
     _reactor: Any
     _remotes: dict[str, Remote]
     status: int = field(init=False, default=0)
 
-    def start(self) -> None:
-        """Begin; the reactor runs, and is stopped at the end."""
-        begin_logging(lambda line: click.echo(line, err=True))
-        d = Deferred.fromCoroutine(self._run())
-        d.addErrback(self._broke).addBoth(lambda _: self._reactor.stop())
-
-    def _broke(self, why: Any) -> None:
-        self.status = 1
-        click.echo(f"failed: {why.getErrorMessage()}", err=True)
-
-    async def _run(self) -> None:
+    async def work(self, run: Run) -> None:
+        """Ask all."""
         context = Context(self._reactor)
         try:
             asked = [
@@ -98,6 +82,24 @@ class Probes:
             await gatherResults(asked)
         finally:
             await context.close()
+
+    def complain(self, text: str) -> None:
+        """Write a line to standard error."""
+        click.echo(text, err=True)
+
+    def at_once(self) -> None:
+        """Nothing is shown that would have to go."""
+
+    def broke(self, failure: Failure, early: bool) -> None:
+        """Take a signal, or a defect."""
+        if not early or failure.check(CancelledError, PulpError) is None:
+            self.status = 1
+            self._log.failure("the requests ended with an error", failure=failure)
+
+    def last_words(self, early: bool) -> None:
+        """Say nothing more."""
+        if early:
+            self.complain("interrupted")
 
     async def _ask(self, context: Context, name: str, remote: Remote, url: str | None) -> None:
         if url is None:

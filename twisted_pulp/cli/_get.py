@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_pulp.cli._log import begin_logging
 from twisted_pulp.cli._options import GetOptions
 from twisted_pulp.cli._plain import Plain
-from twisted_pulp.cli._signals import Signals
+from twisted_pulp.cli._run import Run, run
 from twisted_pulp.cli._streams import Stream
 from twisted_pulp.cli._wishes import Wishes
-from twisted_pulp.cli._words import interrupted, summary, was_cancelled
-from twisted_pulp.clock import use_monotonic_clock
+from twisted_pulp.cli._words import figures, interrupted, summary, was_cancelled
 from twisted_pulp.context import Context
 from twisted_pulp.download import DownloadReport, Totals
 from twisted_pulp.errors import PulpError, SettingsError
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
     from twisted_pulp.lists import ReportFile
 
 __all__ = ["Get", "get"]
-
-#: Seconds after Ctrl-C in which everything must have ended; what is on disk can be resumed whenever the process ends.
-_PATIENCE = 0.8
 
 
 def get(options: GetOptions) -> int:
@@ -50,15 +43,7 @@ def get(options: GetOptions) -> int:
         raise click.UsageError(str(error)) from error
     except OSError as error:
         raise click.UsageError(f"{options.report}: {error.strerror}") from error
-    from twisted.internet import reactor
-
-    use_monotonic_clock(reactor)
-    run = Get(reactor, options, wishes, report, Stream.out(), Stream.err())
-    gc.freeze()
-    gc.enable()
-    reactor.callWhenRunning(run.start)
-    reactor.run()
-    return run.status()
+    return run(lambda reactor: Get(reactor, options, wishes, report, Stream.out(), Stream.err()))
 
 
 def _report_file(path: str) -> ReportFile:
@@ -81,8 +66,7 @@ class Get:
     _err: Stream
     _inputs: Inputs = field(init=False)
     _view: Any = field(init=False)
-    _signals: Signals = field(init=False)
-    _running: Deferred[None] = field(init=False)
+    _run: Run = field(init=False)
     _totals: Totals = field(init=False, factory=Totals)
     _began: float = field(init=False, factory=time.monotonic)
 
@@ -90,24 +74,22 @@ class Get:
         wishes, reactor = self._wishes, self._reactor
         self._inputs = Inputs(reactor, wishes.downloads, self._options.lists, wishes.remote, self._refused)
         self._view = self._chosen_view()
-        self._signals = Signals(reactor, self._interrupt, self._view.at_once)
+
+    @property
+    def _quiet(self) -> bool:
+        return self._options.quiet or self._options.json
 
     def _chosen_view(self) -> Any:
-        if self._options.quiet or not self._out.terminal:
-            return Plain(self._reactor, self._out, self._err, self._options.quiet)
+        if self._quiet or not self._out.terminal:
+            return Plain(self._reactor, self._out, self._err, self._quiet)
         from twisted_pulp.cli._progress import Progress
         from twisted_pulp.cli._terminal import Terminal
 
         return Terminal(self._reactor, self._out, self._err, Progress(self._inputs.expected() or (None, None)))
 
-    def start(self) -> None:
-        """Begin; the reactor runs."""
-        self._signals.install()
-        begin_logging(self._view.complain)
-        self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._broke).addBoth(self._end)
-
-    async def _run(self) -> None:
+    async def work(self, run: Run) -> None:
+        """Download everything."""
+        self._run = run
         options, wishes, jobs = self._options, self._wishes, self._options.jobs
         context = Context(self._reactor, connections=jobs, per_host=jobs)
         self._view.start()
@@ -138,49 +120,43 @@ class Get:
         self._view.refused(refused)
         if self._options.fail_fast:
             # Not from inside the iterator that is to be ended.
-            self._reactor.callLater(0, self._cancel)
+            self._reactor.callLater(0, self._run.cancel)
 
-    def _cancel(self) -> None:
-        self._running.cancel()
+    def complain(self, text: str) -> None:
+        """Write a line to standard error."""
+        self._view.complain(text)
 
-    def _interrupt(self, number: int) -> None:
-        # Of what is already written nothing is lost when this ends in the middle.
-        self._reactor.callLater(_PATIENCE, self._impatient)
-        self._cancel()
+    def at_once(self) -> None:
+        """Leave the terminal as it was found."""
+        self._view.at_once()
 
-    def _impatient(self) -> None:
-        self._view.stop()
-        self._last_words()
-        os._exit(self.status())
-
-    def _broke(self, failure: Failure) -> None:
+    def broke(self, failure: Failure, early: bool) -> None:
         """Take what ended everything: a signal, the first failure with --fail-fast, or a defect."""
-        if failure.check(CancelledError, PulpError) is None or not (self._totals.failed or self._signals.received):
+        if failure.check(CancelledError, PulpError) is None or not (self._totals.failed or early):
             self._totals.failed += 1
             self._log.failure("the downloads ended with an error", failure=failure)
 
-    def _end(self, _: object) -> None:
+    def last_words(self, early: bool) -> None:
+        """Say how many files there are."""
         self._view.stop()
-        self._last_words()
-        self._reactor.stop()
-
-    def _last_words(self) -> None:
         totals, view = self._totals, self._view
         if self._report is not None:
             self._report.close()
             if self._report.error is not None:
                 view.complain(f"failed: {self._options.report}: {self._report.error.strerror}")
-        line = summary(totals, time.monotonic() - self._began)
-        if self._signals.received is not None:
+        seconds = time.monotonic() - self._began
+        line = summary(totals, seconds)
+        if self._options.json:
+            self._out.document(figures(totals, seconds))
+        if early:
             view.complain(f"{interrupted(totals)}; the same command goes on from here")
         elif totals.failed:
             view.complain(line)
-        elif not self._options.quiet:
+        elif not self._quiet:
             view.say(line)
         self._out.flush()
 
+    @property
     def status(self) -> int:
-        """Return the exit status."""
-        if self._signals.status is not None:
-            return self._signals.status
-        return 1 if self._totals.failed or (self._report is not None and self._report.error is not None) else 0
+        """The exit status: 1 when a file is not there, or the report is not whole."""
+        return int(bool(self._totals.failed) or (self._report is not None and self._report.error is not None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["GetOptions", "digest_of", "header_of", "timeout_of"]
+__all__ = ["GetOptions", "SyncOptions", "digest_of", "header_of", "timeout_of"]
 
 TIMEOUTS = ("connect", "dns", "tcp", "tls", "headers", "idle", "low-speed", "low-speed-time", "total", "hook")
 
@@ -15,11 +15,10 @@ class GetOptions(NamedTuple):
     The options of `pulpdownloader get`.
 
     :ivar output: the path of the one file, or None: into `directory`.
-    :ivar retries: None is the default of `Retry`.
     :ivar config: path of the settings file, or None: the user's own.
     :ivar remote: the name of the remote that is meant, or None.
-    :ivar fields: of `Remote`, with dots into its parts -> value, beside those that have options of their own.
-    :ivar timeouts: field of `Timeouts` -> seconds, None for no limit.
+    :ivar fields: of `Remote`, with dots into its parts -> value.
+    :ivar json: whether all that is said is one document at the end.
     """
 
     urls: tuple[str, ...]
@@ -29,9 +28,6 @@ class GetOptions(NamedTuple):
     jobs: int = 8
     digests: dict[str, str] = {}  # noqa: RUF012 -- never changed
     size: int | None = None
-    retries: int | None = None
-    timeouts: dict[str, float | None] = {}  # noqa: RUF012 -- never changed
-    headers: dict[str, str] = {}  # noqa: RUF012 -- never changed
     config: str | None = None
     remote: str | None = None
     fields: dict[str, object] = {}  # noqa: RUF012 -- never changed
@@ -39,6 +35,7 @@ class GetOptions(NamedTuple):
     quiet: bool = False
     fail_fast: bool = False
     force: bool = False
+    json: bool = False
 
     def with_metalinks(self) -> GetOptions:
         """Return these options with each URL, or path, that is called as a metalink among the lists."""
@@ -62,6 +59,44 @@ class GetOptions(NamedTuple):
             return "--digest and --size are for one URL; a list has them for each file"
         if sum(name == "-" for name in self.lists) > 1:
             return "standard input can be read once"
+        return None
+
+
+class SyncOptions(NamedTuple):
+    """
+    The options of `pulpdownloader sync`.
+
+    :ivar type: of the content.
+    :ivar url: of the upstream; None: that of the remote.
+    :ivar tolerance: failed files that are too many by one, or None.
+    :ivar no_wait: whether to fail where another process writes.
+    :ivar config: path of the settings file, or None: the user's own.
+    :ivar remote: the name of the remote, in the catalog or else in the settings; None: as the repository.
+    :ivar fields: of `Remote`, with dots into its parts -> value.
+    """
+
+    type: str
+    url: str | None
+    repository: str
+    policy: str = "immediate"
+    mirror: bool = False
+    force: bool = False
+    keep_going: bool = False
+    tolerance: int | None = None
+    jobs: int = 8
+    fsync: bool = False
+    no_wait: bool = False
+    quiet: bool = False
+    config: str | None = None
+    remote: str | None = None
+    fields: dict[str, object] = {}  # noqa: RUF012 -- never changed
+
+    def contradiction(self) -> str | None:
+        """Say which options do not go together; None when all do."""
+        if self.tolerance is not None and not self.keep_going:
+            return "--tolerance needs --keep-going"
+        if self.url is not None and "url" in self.fields:
+            return "give the URL either as URL or with --base"
         return None
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from twisted_pulp.cli._options import GetOptions, digest_of, header_of, timeout_of, unique
-from twisted_pulp.cli._reach import fields_of, reaching
+from twisted_pulp.cli._commands import cleanup, export, jobs, sync, verify
+from twisted_pulp.cli._groups import remote, repository
+from twisted_pulp.cli._options import GetOptions, digest_of
+from twisted_pulp.cli._place import place, placed
+from twisted_pulp.cli._reach import asked_fields, asking, pairs, reaching
 
 __all__ = ["program", "run_program"]
-
-T = TypeVar("T")
 
 
 def run_program(arguments: list[str] | None = None) -> int:
@@ -31,20 +31,6 @@ def run_program(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _pairs(read: Callable[[str], tuple[str, T]]) -> Callable[[Any, Any, tuple[str, ...]], dict[str, T]]:
-    def converted(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, T]:
-        try:
-            pairs = [read(value) for value in values]
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-        twice = unique(pairs)
-        if twice is not None:
-            raise click.BadParameter(f"{twice} is given twice")
-        return dict(pairs)
-
-    return converted
-
-
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from twisted_pulp import __version__
@@ -55,8 +41,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
+@placed
 def program() -> None:
-    """Download files: verified, resumed, tried again, many at once."""
+    """Download files, and sync repositories: verified, resumed, tried again, many at once."""
 
 
 @program.command(epilog="Exits 0 when all files are there, 1 when some are not, 2 when the command makes no sense.")
@@ -66,29 +53,17 @@ def program() -> None:
 @click.option(
     "-i", "--input", "lists", multiple=True, metavar="LIST", help="A list of files: a path, a URL, or - for stdin."
 )
+@jobs("Downloads at once.  [default: 8]", 8)
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 1000), default=8, metavar="N", help="Downloads at once.  [default: 8]"
-)
-@click.option(
-    "--digest", "digests", multiple=True, metavar="ALG:HEX", callback=_pairs(digest_of), help="What the file must have."
+    "--digest", "digests", multiple=True, metavar="ALG:HEX", callback=pairs(digest_of), help="What the file must have."
 )
 @click.option("--size", type=click.IntRange(0), metavar="N", help="Bytes the file must have.")
-@click.option("--retries", type=click.IntRange(0, 1000), metavar="N", help="Tries after the first.  [default: 3]")
-@click.option(
-    "--timeout",
-    "timeouts",
-    multiple=True,
-    metavar="[NAME=]SECONDS",
-    callback=_pairs(timeout_of),
-    help="How long silence may last, or none. NAME: connect, headers, idle (if left out), total, low-speed ...",
-)
-@click.option(
-    "--header", "headers", multiple=True, metavar="K:V", callback=_pairs(header_of), help="Sent with each request."
-)
 @click.option("--report", metavar="FILE", help="Write what became of each file there, as JSON lines.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first file that fails.")
 @click.option("--force", is_flag=True, help="Fetch files that are there already, too.")
+@placed
+@asking
 @reaching
 def get(**given: Any) -> int:
     """
@@ -99,11 +74,8 @@ def get(**given: Any) -> int:
     A LIST has JSON lines with url, path, size and digests; or URLs; or is a PULP_MANIFEST or a metalink. A URL or path
     that ends with .meta4 or .metalink is one too, unless it is given a name with -o.
     """
-    try:
-        fields = fields_of(given)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    options = GetOptions(**given, fields=fields).with_metalinks()
+    fields = asked_fields(given)
+    options = GetOptions(**given, fields=fields, json=place().json).with_metalinks()
     contradiction = options.contradiction()
     if contradiction is not None:
         raise click.UsageError(contradiction)
@@ -125,3 +97,7 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     from twisted_pulp.cli._check import check as run
 
     return run(config, names, probe)
+
+
+for _each in (sync, verify, cleanup, export, repository, remote):
+    program.add_command(_each)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
-__all__ = ["fields_of", "reaching"]
+from twisted_pulp.cli._options import header_of, timeout_of, unique
 
+__all__ = ["asked_fields", "asking", "fields_of", "pairs", "reaching"]
+
+T = TypeVar("T")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -27,6 +30,11 @@ class _Option(NamedTuple):
     help: str
     value: object = None
     many: bool = False
+
+    @property
+    def key(self) -> str:
+        """What Python calls it."""
+        return self.names[-1].lstrip("-").replace("-", "_")
 
 
 def _flag(name: str, field: str, value: object, help: str) -> _Option:
@@ -60,7 +68,7 @@ _OPTIONS = (
     _flag("-6/--ipv6", "network.family", "ipv6", "Use IPv6 only."),
     _Option(("--bind",), "network.bind_address", "ADDRESS", "Our own end of each connection."),
     _Option(("--unix-socket",), "network.unix_socket", "PATH", "Connect to this socket, whatever the host."),
-    _Option(("--mirror",), "mirrors", "URL", "A mirror of --base, or of the --remote.", many=True),
+    _Option(("--mirror", "--mirror-url"), "mirrors", "URL", "A mirror of --base, or of the --remote.", many=True),
     _Option(("--mirror-list",), "mirror_list", "URL", "A text with mirrors, one on each line."),
     _Option(("--segments",), "limits.segments", "N", "Ranges of one file at once.  [default: 1]"),
     _Option(("--segment-size",), "limits.segment_size", "SIZE", "Divide no further.  [default: 8M]"),
@@ -73,11 +81,15 @@ _OPTIONS = (
     _flag("--no-adaptive", "limits.adaptive", False, "Do not ask a host less that answers 429, 503 or late."),
     _flag("--http2", "http2", True, "Speak HTTP/2 where a server can."),
 )
-_BY_NAME = {option.names[-1].lstrip("-").replace("-", "_"): option for option in _OPTIONS}
+_BY_NAME = {option.key: option for option in _OPTIONS}
 
 
-def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give *command* these options, and those that every field can be reached by."""
+def reaching(command: Callable[..., Any], taken: frozenset[str] = frozenset()) -> Callable[..., Any]:
+    """
+    Give *command* these options, and those that every field can be reached by.
+
+    :param taken: names that mean something else to this command.
+    """
     extra = (
         click.option("--config", metavar="FILE", help="Settings, with remotes by name (TOML)."),
         click.option("--remote", metavar="NAME", help="The remote of the settings that is meant."),
@@ -86,15 +98,69 @@ def reaching(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--password-file", metavar="FILE", help="Its first line is the password."),
         click.option("--token-file", metavar="FILE", help="Its first line is sent as a bearer token."),
     )
-    for made in (*reversed([_made(option) for option in _OPTIONS]), *reversed(extra)):
+    for made in (*reversed([_made(option, taken) for option in _OPTIONS]), *reversed(extra)):
         command = made(command)
     return command
 
 
-def _made(option: _Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _made(option: _Option, taken: frozenset[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    names = [*(name for name in option.names if name not in taken), option.key]
     if not option.metavar:
-        return click.option(*option.names, is_flag=True, help=option.help)
-    return click.option(*option.names, metavar=option.metavar, multiple=option.many, help=option.help)
+        return click.option(*names, is_flag=True, help=option.help)
+    return click.option(*names, metavar=option.metavar, multiple=option.many, help=option.help)
+
+
+def pairs(read: Callable[[str], tuple[str, T]]) -> Callable[[Any, Any, tuple[str, ...]], dict[str, T]]:
+    """Return the callback of an option that may be given several times, and whose values are names and values."""
+
+    def converted(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, T]:
+        try:
+            found = [read(value) for value in values]
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        twice = unique(found)
+        if twice is not None:
+            raise click.BadParameter(f"{twice} is given twice")
+        return dict(found)
+
+    return converted
+
+
+_TIMEOUTS = "How long silence may last, or none. NAME: connect, headers, idle (if left out), total, low-speed ..."
+_ASKING = (
+    click.option("--retries", type=click.IntRange(0, 1000), metavar="N", help="Tries after the first.  [default: 3]"),
+    click.option(
+        "--timeout", "timeouts", multiple=True, metavar="[NAME=]SECONDS", callback=pairs(timeout_of), help=_TIMEOUTS
+    ),
+    click.option(
+        "--header", "headers", multiple=True, metavar="K:V", callback=pairs(header_of), help="Sent with each request."
+    ),
+)
+
+
+def asking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options that say how files are asked for."""
+    for made in reversed(_ASKING):
+        command = made(command)
+    return command
+
+
+def asked_fields(given: dict[str, Any]) -> dict[str, object]:
+    """
+    Take the options of `asking` and `reaching` out of *given*, and return field -> value of those that were given.
+
+    :raises click.UsageError: saying which cannot be understood.
+    """
+    try:
+        fields = fields_of(given)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    fields.update({f"timeouts.{name}": value for name, value in given.pop("timeouts").items()})
+    if (retries := given.pop("retries")) is not None:
+        fields["retry.retries"] = retries
+    if headers := given.pop("headers"):
+        fields["headers"] = headers
+    return fields
 
 
 def fields_of(given: dict[str, Any]) -> dict[str, object]:

@@ -85,10 +85,21 @@ class Stream:
 
     def line(self, text: str) -> None:
         """Write *text*, which is made printable, and the end of the line; it may be held until `flush`."""
+        self.raw(printable(text) + "\n")
+
+    def document(self, value: object, before: str = "", after: str = "\n") -> None:
+        """Write *value* as JSON in one line, as printable as any; *before* and *after* stand around it."""
+        import msgspec
+
+        text = msgspec.json.encode(value).decode()
+        self.raw(before + re.sub(_UNSEEN, lambda match: f"\\u{ord(match[0]):04x}", text) + after)
+
+    def raw(self, text: str) -> None:
+        """Write *text* as it is."""
         if self._file is None:
             return
         try:
-            self._file.write(printable(text) + "\n")
+            self._file.write(text)
             self._held = True
         except (OSError, ValueError):
             self.give_up()

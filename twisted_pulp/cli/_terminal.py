@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from attrs import define, field
-from rich.console import Console
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from twisted.internet.task import LoopingCall
 
 from twisted_pulp.cli._progress import Progress, Row
+from twisted_pulp.cli._screen import Screen
 from twisted_pulp.cli._streams import Stream, printable
 from twisted_pulp.cli._words import amount, duration, failure
 from twisted_pulp.download import DownloadReport
@@ -21,36 +17,21 @@ from twisted_pulp.lists import Refused
 
 __all__ = ["Terminal"]
 
-_INTERVAL = 0.125  # seconds between two pictures
 #: Seconds before a file is shown: thousands of small ones would only flicker.
 _SHOWN_AFTER = 0.3
 _NARROW = 70  # columns, below which the bars need the room more than the totals do
 
 
-@define(eq=False)
-class Terminal:
+class Terminal(Screen):
     """
     Shows how far everything is, a few times a second and from the reactor: no thread draws.
 
     :ivar progress: what is shown.
     """
 
-    _reactor: Any
-    _out: Stream
-    _err: Stream
-    progress: Progress
-    _console: Console = field(init=False)
-    _live: Live = field(init=False)
-    _loop: LoopingCall = field(init=False)
-    _started: float = field(init=False, default=0.0)
-
-    def __attrs_post_init__(self) -> None:
-        self._console = Console(file=self._out.file, highlight=False, markup=False, emoji=False)
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
-        self._loop = LoopingCall(self._draw)
-        self._loop.clock = self._reactor
+    def __init__(self, reactor: Any, out: Stream, err: Stream, progress: Progress) -> None:
+        super().__init__(reactor, out, err)
+        self.progress = progress
 
     def hooks(self) -> dict[str, Any]:
         """Return the arguments of `Hooks` that it needs."""
@@ -59,19 +40,6 @@ class Terminal:
     def watched(self, downloads: Any) -> Any:
         """Return *downloads*, which are counted when they are taken."""
         return self.progress.watched(downloads)
-
-    def start(self) -> None:
-        """Begin to show."""
-        self._started = self._reactor.seconds()
-        self._write(self._live.start)
-        self._loop.start(_INTERVAL, now=False)
-
-    def stop(self) -> None:
-        """Take the picture away."""
-        if self._loop.running:
-            self._loop.stop()
-            self._write(self._live.stop)
-        self._out.flush()
 
     def finished(self, report: DownloadReport) -> None:
         """Count a file that ended, and say why if it failed; a name for each that did not would only scroll by."""
@@ -83,51 +51,18 @@ class Terminal:
         """Say what is wrong with a line of a list."""
         self.complain(f"failed: {refused.place}: {refused.reason}")
 
-    def say(self, text: str) -> None:
-        """Write a line above the picture."""
-        self._write(lambda: self._console.print(Text(printable(text)), soft_wrap=True))
-
-    def complain(self, text: str) -> None:
-        """Write a line to standard error: above the picture when that is the terminal too."""
-        if self._err.terminal:
-            self._write(lambda: self._console.print(Text(printable(text), style="red"), soft_wrap=True))
-        else:
-            self._err.line(text)
-            self._err.flush()
-
-    def at_once(self) -> None:
-        """Show the cursor again, from wherever the process is."""
-        if self._live.is_started:
-            os.write(1, b"\x1b[?25h\n")
-
-    def _write(self, write: Any) -> None:
-        if self._out.file is None:
-            return
-        try:
-            write()
-        except (OSError, ValueError):
-            # The terminal has gone; the downloads go on.
-            self._out.give_up()
-
-    def _draw(self) -> None:
-        if self._out.file is None:
-            self._loop.stop()
-            return
-        now = self._reactor.seconds()
-        self._write(lambda: self._live.update(self.picture(now), refresh=True))
-
     def picture(self, now: float) -> Table:
         """Return what is to be seen at *now*, seconds on the reactor's clock."""
         progress = self.progress
         # The terminal itself writes "^C" behind the picture; on a line of its own it would leave a piece of it behind.
         table = Table.grid(padding=(0, 1), expand=True)
-        table.width = max(20, self._console.size.width - 3)
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=self._console.size.width // 3, min_width=12)
+        table.width = max(20, self.console.size.width - 3)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=self.console.size.width // 3, min_width=12)
         table.add_column(ratio=1, min_width=8)
         for _ in range(3):
             table.add_column(justify="right", no_wrap=True)
         speed = progress.speed(now)
-        left = progress.left(speed, now - self._started)
+        left = progress.left(speed, now - self.started)
         total, fraction = progress.expected(), progress.fraction()
         table.add_row(
             Text(self._count(), style="bold"),
@@ -137,7 +72,7 @@ class Terminal:
             "-:--" if left is None else duration(left),
         )
         rows = self._rows(now)
-        room = max(1, self._console.size.height - 3)
+        room = max(1, self.console.size.height - 3)
         for row in rows[:room]:
             bar = ProgressBar(total=row.total, completed=row.received, pulse=row.total is None)
             table.add_row(Text("  " + self._name(row)), bar, self._bytes(row.received, row.total), "", "")
@@ -151,11 +86,11 @@ class Terminal:
 
     def _name(self, row: Row) -> str:
         """Return the end of its name, which tells files apart, as far as there is room."""
-        name, room = printable(row.name), max(10, self._console.size.width // 3 - 2)
+        name, room = printable(row.name), max(10, self.console.size.width // 3 - 2)
         return name if len(name) <= room else "…" + name[1 - room :]
 
     def _bytes(self, received: int, total: int | None) -> str:
-        if total is None or self._console.size.width < _NARROW:
+        if total is None or self.console.size.width < _NARROW:
             return amount(received)
         return f"{amount(received)} of {amount(total)}"
 

@@ -51,13 +51,7 @@ class Wishes:
 
 
 def _remote(options: GetOptions) -> Remote:
-    fields = dict(options.fields)
-    fields.update({f"timeouts.{name}": value for name, value in options.timeouts.items()})
-    if options.retries is not None:
-        fields["retry.retries"] = options.retries
-    if options.headers:
-        fields["headers"] = options.headers
-    remote, roots = remote_of(options.config, options.remote, fields), _roots(options)
+    remote, roots = remote_of(options.config, options.remote, options.fields), _roots(options)
     return evolve(remote, file_roots=(*remote.file_roots, *roots)) if roots else remote
 
 

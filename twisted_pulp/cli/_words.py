@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
+
 from twisted_pulp.download import DownloadReport, Totals
 from twisted_pulp.errors import Cancelled, DownloadError, shown
 
-__all__ = ["amount", "duration", "failure", "files", "interrupted", "outcome", "summary", "was_cancelled"]
+__all__ = ["amount", "duration", "failure", "figures", "files", "interrupted", "outcome", "summary", "was_cancelled"]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -53,6 +55,11 @@ def summary(totals: Totals, seconds: float) -> str:
         done.append(f"{totals.failed} failed")
     speed = f" ({amount(totals.bytes / seconds)}/s)" if totals.bytes and seconds > 0 else ""
     return f"{', '.join(done)}; {amount(totals.bytes)} in {seconds:.{1 if seconds >= 10 else 2}f} s{speed}"
+
+
+def figures(totals: Totals, seconds: float) -> dict[str, object]:
+    """Return the same for a program."""
+    return attrs.asdict(totals) | {"seconds": round(seconds, 3)}
 
 
 def interrupted(totals: Totals) -> str:

@@ -7,6 +7,7 @@ Everything this package raises on purpose::
      |   +- StorageFull (also a WriterError)
      |   +- NotStored
      |   +- StorageDamaged
+     |   +- DataInUse
      +- CatalogError
      |   +- CatalogLocked
      |   +- CatalogUnavailable
@@ -98,6 +99,7 @@ from twisted_pulp.errors._connection import (
     TLSError,
     TotalTimeout,
 )
+from twisted_pulp.errors._data import DataInUse
 from twisted_pulp.errors._file import (
     Cancelled,
     DigestMismatch,
@@ -138,6 +140,7 @@ __all__ = [
     "ConnectionLost",
     "ConnectionRefused",
     "DNSError",
+    "DataInUse",
     "DigestMismatch",
     "DownloadError",
     "DownloadTimeout",

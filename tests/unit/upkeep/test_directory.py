@@ -1,0 +1,106 @@
+"""The data directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
+
+from tests.servers.reactor import IReactor
+from twisted_pulp.catalog import repositories, versions
+from twisted_pulp.errors import DataInUse, StorageError
+from twisted_pulp.upkeep import DataDirectory
+
+NOW = 1_000_000_000.0
+
+
+@ensureDeferred
+async def test_layout(reactor: IReactor, tmp_path: Path) -> None:
+    """Everything has its place in the directory, which is made."""
+    data = await DataDirectory.open(reactor, tmp_path / "a" / "b", write=True)
+    await data.close()
+    found = {name for name in os.listdir(tmp_path / "a" / "b") if not name.startswith("catalog.sqlite-")}
+    assert {"catalog.sqlite", "storage", "locks"} == found - {"key"}
+    assert {"artifact", "tmp"} <= set(os.listdir(tmp_path / "a" / "b" / "storage"))
+
+
+@ensureDeferred
+async def test_one_writes(reactor: IReactor, tmp_path: Path) -> None:
+    """While one writes others read, and a second writer is told, or waits."""
+    first = await DataDirectory.open(reactor, tmp_path, write=True)
+    reader = await DataDirectory.open(reactor, tmp_path)
+    assert [] == list(await reader.catalog.read(repositories.list))
+    await reader.close()
+    with pytest.raises(DataInUse):
+        await DataDirectory.open(reactor, tmp_path, write=True, wait=False)
+    told: list[int | None] = []
+    waiting = DataDirectory.open(reactor, tmp_path, write=True, busy=told.append)
+    while not told:
+        await deferLater(reactor, 0.01)
+    assert (False, [os.getpid()]) == (waiting.called, told)
+    await first.close()
+    await (await waiting).close()
+
+
+@ensureDeferred
+async def test_wait_cancelled(reactor: IReactor, tmp_path: Path) -> None:
+    """A wait that is cancelled leaves nothing open."""
+    first = await DataDirectory.open(reactor, tmp_path, write=True)
+    told: list[Any] = []
+    waiting = DataDirectory.open(reactor, tmp_path, write=True, busy=told.append)
+    while not told:
+        await deferLater(reactor, 0.01)
+    waiting.cancel()
+    with pytest.raises(CancelledError):
+        await waiting
+    await first.close()
+
+
+@ensureDeferred
+async def test_recovered(reactor: IReactor, tmp_path: Path) -> None:
+    """A writer undoes the versions that a killed process was making; a reader leaves them."""
+    data = await DataDirectory.open(reactor, tmp_path, write=True)
+    row = await data.catalog.write(repositories.create, "a", "file", NOW)
+    draft = await data.catalog.write(versions.begin, row.id, NOW)
+    await data.close()  # as a process that is killed leaves it
+    reader = await DataDirectory.open(reactor, tmp_path)
+    await reader.catalog.write(versions.seen, draft, [])
+    await reader.close()
+    data = await DataDirectory.open(reactor, tmp_path, write=True)
+    assert 0 == await data.catalog.write(versions.recover)
+    await data.close()
+
+
+@ensureDeferred
+async def test_temporaries(reactor: IReactor, tmp_path: Path) -> None:
+    """A writer removes the temporary files that a killed process has left."""
+    data = await DataDirectory.open(reactor, tmp_path, write=True)
+    left = Path(data.storage.temporary("0" * 64))
+    left.write_bytes(b"half")
+    os.utime(left, (NOW, NOW))
+    await data.close()
+    await (await DataDirectory.open(reactor, tmp_path)).close()
+    assert left.exists()
+    await (await DataDirectory.open(reactor, tmp_path, write=True)).close()
+    assert not left.exists()
+
+
+@ensureDeferred
+async def test_no_directory(reactor: IReactor, tmp_path: Path) -> None:
+    """A place where nothing can be kept is named, with the reason."""
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file.*: Not a directory"):
+        await DataDirectory.open(reactor, tmp_path / "file" / "data")
+
+
+@ensureDeferred
+async def test_bad_database(reactor: IReactor, tmp_path: Path) -> None:
+    """When the catalog cannot be opened, everything else is given back."""
+    with pytest.raises(Exception, match="database"):
+        await DataDirectory.open(reactor, tmp_path, database="mysql://h/d", write=True)
+    await (await DataDirectory.open(reactor, tmp_path, write=True, wait=False)).close()

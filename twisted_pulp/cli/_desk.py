@@ -1,0 +1,155 @@
+"""A command that works on a data directory: opens it, does its work, closes it, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.cli._listing import Listing
+from twisted_pulp.cli._place import Place
+from twisted_pulp.cli._run import Run, run
+from twisted_pulp.cli._streams import Stream
+from twisted_pulp.errors import PulpError, SettingsError
+
+if TYPE_CHECKING:
+    from twisted_pulp.upkeep import DataDirectory
+
+__all__ = ["Act", "Desk", "worked"]
+
+
+@define(eq=False)
+class Desk:
+    """
+    Where one command does its work.
+
+    :ivar reactor: that runs.
+    :ivar place: where the data is, and how to answer.
+    :ivar data: the data directory, while the command works.
+    :ivar view: shows how far it is; None: nothing is shown.
+    :ivar status: the exit status.
+    """
+
+    _log = Logger()
+
+    reactor: Any
+    place: Place
+    _act: Act
+    _options: dict[str, Any]
+    _out: Stream = field(factory=Stream.out)
+    _err: Stream = field(factory=Stream.err)
+    data: DataDirectory = field(init=False)
+    view: Any = field(init=False, default=None)
+    status: int = field(init=False, default=0)
+    _document: Any = field(init=False, default=None)
+    _listing: Listing | None = field(init=False, default=None)
+    _lines: list[str] = field(init=False, factory=list)
+
+    async def work(self, run: Run) -> None:
+        """Open the data directory, let the command do its work, and close everything."""
+        from twisted_pulp.upkeep import DataDirectory
+
+        self.data = await DataDirectory.open(
+            self.reactor, self.place.data, database=self.place.database, busy=self._busy, **self._options
+        )
+        try:
+            await self._act(self)
+        finally:
+            await self.data.close()
+
+    @property
+    def moving(self) -> bool:
+        """Whether somebody looks who can be shown more than lines."""
+        return self._out.terminal and not self.place.json
+
+    def show(self, view: Callable[[Any, Stream, Stream], Any]) -> Any:
+        """Show *view*, made of the reactor and the two streams, from now on."""
+        self.view = view(self.reactor, self._out, self._err)
+        self.view.start()
+        return self.view
+
+    def answer(self, document: Any, lines: Iterable[str] = ()) -> None:
+        """Say this at the end: the document for a program, the lines for a person."""
+        self._document = document
+        if not self.place.json:
+            self._lines.extend(lines)
+
+    def list(self) -> Listing:
+        """Return a list that is the answer; each item is written when it is added."""
+        self._listing = Listing(self._out, self.place.json)
+        return self._listing
+
+    def say(self, text: str) -> None:
+        """Write a line for a person, at once."""
+        if self.view is not None:
+            self.view.say(text)
+        elif not self.place.json:
+            self._out.line(text)
+
+    def complain(self, text: str) -> None:
+        """Write a line to standard error."""
+        if self.view is not None:
+            self.view.complain(text)
+        else:
+            self._out.flush()
+            self._err.line(text)
+            self._err.flush()
+
+    def fail(self, text: str, status: int = 1) -> None:
+        """Say what failed; the exit status will say so, too."""
+        self.status = max(self.status, status)
+        self.complain(f"failed: {text}")
+
+    def _busy(self, pid: int | None) -> None:
+        who = "another process" if pid is None else f"process {pid}"
+        self.complain(f"waiting for {who}, which writes to {self.place.data}")
+
+    def at_once(self) -> None:
+        """Leave the terminal as it was found."""
+        if self.view is not None:
+            self.view.at_once()
+
+    def broke(self, failure: Failure, early: bool) -> None:
+        """Take what ended the work."""
+        error = failure.value
+        if early and failure.check(CancelledError, PulpError) is not None:
+            return
+        if isinstance(error, PulpError):
+            self.fail(str(error), 2 if isinstance(error, SettingsError) else 1)
+        else:
+            self.status = 1
+            self._log.failure("the command ended with an error", failure=failure)
+        if self._document is None:
+            self._document = {"error": str(error)}
+
+    def last_words(self, early: bool) -> None:
+        """Answer."""
+        if self.view is not None:
+            self.view.stop()
+            self.view = None
+        if early:
+            self.complain("interrupted; the same command goes on from here")
+        if self._listing is not None:
+            self._listing.end()
+        elif self.place.json:
+            document = self._document if not early or self._document is not None else {"error": "interrupted"}
+            self._out.document(document)
+        for line in self._lines:
+            self._out.line(line)
+        self._out.flush()
+
+
+Act = Callable[[Desk], Awaitable[None]]
+
+
+def worked(place: Place, act: Act, **options: Any) -> int:
+    """
+    Let *act* do its work on the data directory, and return the exit status.
+
+    :param options: those of `DataDirectory.open`.
+    """
+    return run(lambda reactor: Desk(reactor, place, act, options))

@@ -1,0 +1,97 @@
+"""`pulpdownloader verify` and `cleanup`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from twisted_pulp.cli._desk import Desk, worked
+from twisted_pulp.cli._place import Place
+from twisted_pulp.cli._words import amount
+
+if TYPE_CHECKING:
+    from twisted_pulp.upkeep import Damage, Unrepairable, Verified
+
+__all__ = ["cleanup", "verify"]
+
+
+def verify(place: Place, repair: bool, jobs: int | None, wait: bool, quiet: bool) -> int:
+    """
+    Read every stored file again, and repair what is damaged if *repair*.
+
+    :returns: the exit status: 0 nothing is damaged any more, 1 something is.
+    """
+
+    async def act(desk: Desk) -> None:
+        from twisted_pulp.upkeep import Repair, Verification
+
+        began, context = time.monotonic(), None
+        mending = None
+        if repair:
+            from twisted_pulp.context import Context
+
+            context = Context(desk.reactor)
+            mending = Repair(desk.data.catalog, desk.data.storage, context)
+        verification = Verification(
+            desk.data.catalog, desk.data.storage, repair=mending, jobs=jobs, damaged=lambda each: _say(desk, each)
+        )
+        try:
+            await verification.run()
+        finally:
+            _answer(desk, verification.found, repair, quiet, time.monotonic() - began)
+            if context is not None:
+                await context.close()
+
+    return worked(place, act, write=repair, wait=wait)
+
+
+def _say(desk: Desk, damage: Damage) -> None:
+    desk.complain(f"damaged: {damage.sha256}: {damage.kind}")
+
+
+def _answer(desk: Desk, found: Verified, repair: bool, quiet: bool, seconds: float) -> None:
+    for each in found.unrepairable:
+        names = f" ({', '.join(each.paths)})" if each.paths else ""
+        desk.complain(f"not repaired: {each.damage.sha256}{names}: {each.reason}")
+    if found.damaged > found.repaired:
+        desk.status = 1
+    document = {
+        "checked": found.checked,
+        "damaged": found.damaged,
+        "repaired": found.repaired,
+        "unrepairable": [_document(each) for each in found.unrepairable],
+        "bytes": found.bytes,
+        "seconds": round(seconds, 3),
+    }
+    mended = f", {found.repaired} repaired" if repair else ""
+    files = f"{found.checked} files, {amount(found.bytes)}: {found.damaged} damaged{mended}; {seconds:.2f} s"
+    desk.answer(document, [] if quiet else [files])
+
+
+def _document(failed: Unrepairable) -> dict[str, Any]:
+    damage = failed.damage
+    return {
+        "sha256": damage.sha256,
+        "size": damage.size,
+        "kind": damage.kind,
+        "paths": failed.paths,
+        "reason": failed.reason,
+    }
+
+
+def cleanup(place: Place, grace: float, wait: bool) -> int:
+    """Remove what nothing refers to and nothing wanted for *grace* seconds; return the exit status."""
+
+    async def act(desk: Desk) -> None:
+        from twisted_pulp.upkeep import Cleanup
+
+        began = time.monotonic()
+        done = await Cleanup(desk.data.catalog, desk.data.storage, grace=grace).run()
+        seconds = time.monotonic() - began
+        words = f"removed {done.content} content, {done.artifacts} artifacts and {done.files} files; "
+        document = attrs.asdict(done) | {"seconds": round(seconds, 3)}
+        desk.answer(document, [f"{words}{amount(done.bytes)} in {seconds:.2f} s"])
+
+    return worked(place, act, write=True, wait=wait)
