@@ -9,6 +9,7 @@ from pytest_twisted import async_yield_fixture
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
+from tests.integration.process import Start
 from tests.servers.reactor import IReactor
 from twisted_pulp.catalog import Catalog, Lock
 from twisted_pulp.errors import CatalogError
@@ -91,3 +92,23 @@ async def test_closed(catalog: Catalog, other: Catalog, reactor: IReactor) -> No
     await (await catalog.lock("a")).release()
     with pytest.raises(CatalogError, match="closed"):
         other.lock("a")
+
+
+HOLDER = """
+import signal, sys
+from twisted.internet import reactor
+from twisted_pulp.catalog import Catalog
+opening = Catalog.open(reactor, sys.argv[1]).addCallback(lambda catalog: catalog.lock("a"))
+opening.addCallback(lambda lock: print("locked", flush=True))
+reactor.run()
+"""
+
+
+async def test_killed(catalog: Catalog, database: str, start_command: Start, reactor: IReactor) -> None:
+    """The lock of a process that is killed is free."""
+    holder = start_command(database, program=HOLDER)
+    await holder.until(lambda: holder.lines)
+    waiting = catalog.lock("a")
+    await soon(reactor, waiting)
+    holder.close()
+    await (await waiting).release()

@@ -9,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
+from twisted.internet.defer import gatherResults
 
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
@@ -120,3 +121,11 @@ async def test_foreign(empty: str, reactor: IReactor) -> None:
     with pytest.raises(CatalogDamaged, match="songs"):
         await Catalog.open(reactor, empty)
     assert ["songs"] == executed(empty, lambda connection: inspect(connection).get_table_names())
+
+
+async def test_at_once(empty: str, reactor: IReactor) -> None:
+    """Several who open an empty database at once get one set of tables."""
+    catalogs = await gatherResults([Catalog.open(reactor, empty) for _ in range(4)])
+    for each in catalogs:
+        await each.close()
+    assert HEAD == executed(empty, revision_of)

@@ -68,12 +68,19 @@ class Catalog:
 
     async def _opened(self) -> Catalog:
         try:
-            if await self.read(revision_of) != HEAD:
+            # A server that cannot be reached now is told at once: the URL may be wrong.
+            at_once = 0.0 if self.dialect == "postgresql" else self._patience
+            if await self._begin(self._database.reading, self._readers, self._looked, at_once) != HEAD:
                 await self.write(bring_up_to_date)
         except BaseException:
             await self.close()
             raise
         return self
+
+    def _looked(self, connection: Connection) -> str | None:
+        if self._database.sound is not None:
+            self._database.sound(connection)
+        return revision_of(connection)
 
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **given: P.kwargs) -> Deferred[T]:
         """Call *work* in a transaction that only reads, and give what it returns."""
@@ -104,9 +111,11 @@ class Catalog:
         if self._closing is not None:
             raise CatalogError("the catalog is closed")
 
-    def _begin(self, engine: Engine, threads: Threads, do: Callable[[Connection], T]) -> Deferred[T]:
+    def _begin(
+        self, engine: Engine, threads: Threads, do: Callable[[Connection], T], patience: float | None = None
+    ) -> Deferred[T]:
         self._check_open()
-        work = Work(self._database, engine, do, self._reactor.seconds, self._patience)
+        work = Work(self._database, engine, do, self._reactor.seconds, self._patience if patience is None else patience)
         d = Deferred.fromCoroutine(threads.call(work.run, work.given_up.set))
         self._working[work] = d
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Engine, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from twisted_pulp.errors import CatalogError, SettingsError, shown
@@ -29,6 +29,7 @@ class Database:
     :ivar writing: for transactions that write.
     :ivar reading: for transactions that only read, each of one state of the database.
     :ivar writers: transactions that write at once; *readers*: those that read.
+    :ivar sound: raises what is wrong with the data; None: the server sees to that.
     :ivar meaning: returns what is to be raised for an error, and whether the transaction is worth another try.
     """
 
@@ -40,6 +41,7 @@ class Database:
     reading: Engine
     writers: int
     readers: int
+    sound: Callable[[Connection], None] | None
     meaning: Callable[[SQLAlchemyError], tuple[CatalogError | None, bool]]
 
 

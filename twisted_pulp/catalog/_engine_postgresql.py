@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from sqlalchemy import URL, create_engine
@@ -46,20 +47,21 @@ def postgresql(url: URL) -> Database:
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
         writers=_WRITERS,
         readers=_READERS,
-        meaning=_meaning,
+        sound=None,
+        meaning=functools.partial(_meaning, visible(url)),
     )
 
 
-def _meaning(error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
+def _meaning(where: str, error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
     if not isinstance(error, DBAPIError):
         return None, False
     code = getattr(error.orig, "sqlstate", None) or ""
     if code in _CONFLICT:
-        return CatalogLocked(_words(error)), True
+        return CatalogLocked(f"{where}: {_words(error)}"), True
     if code == "53100":
-        return CatalogFull(_words(error)), False
+        return CatalogFull(f"{where}: {_words(error)}"), False
     if code in _GONE or code.startswith("08") or error.connection_invalidated or _unconnected(error, code):
-        return CatalogUnavailable(_words(error)), True
+        return CatalogUnavailable(f"{where}: {_words(error)}"), True
     return None, False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 from typing import Any
@@ -18,6 +19,8 @@ __all__ = ["sqlite"]
 _READERS = 4
 #: Seconds that SQLite itself waits for a lock, before it is seen whether anybody still wants to.
 _BUSY = 0.25
+#: Bytes that can be read through at every start: some hundredths of a second.
+_CHECKED = 8 << 20
 #: SQLite's result codes (https://www.sqlite.org/rescode.html); the low byte is the primary one.
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -38,7 +41,8 @@ def sqlite(url: URL) -> Database:
         reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1"),
         writers=1,
         readers=_READERS,
-        meaning=_meaning,
+        sound=_check,
+        meaning=functools.partial(_meaning, visible(url)),
     )
 
 
@@ -72,15 +76,24 @@ def _engine(url: URL, connections: int, begin: str, *pragmas: str) -> Engine:
     return engine
 
 
-def _meaning(error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
+def _check(connection: Connection) -> None:
+    """Look for damage where that takes a moment only; SQLite says what else it meets later."""
+    pages, size = (connection.exec_driver_sql(f"PRAGMA {each}").scalar_one() for each in ("page_count", "page_size"))
+    if pages * size <= _CHECKED:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise CatalogDamaged(f"{connection.engine.url.database}: {' '.join(found.split())}")
+
+
+def _meaning(where: str, error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
     original = error.orig if isinstance(error, DBAPIError) else None
     code = getattr(original, "sqlite_errorcode", 0) & 0xFF
     if code in _LOCKED:
-        return CatalogLocked(str(original)), True
+        return CatalogLocked(f"{where}: {original}"), True
     if code in _DAMAGED:
-        return CatalogDamaged(str(original)), False
+        return CatalogDamaged(f"{where}: {original}"), False
     if code == sqlite3.SQLITE_FULL:
-        return CatalogFull(str(original)), False
+        return CatalogFull(f"{where}: {original}"), False
     if code in _UNREACHABLE:
-        return CatalogUnavailable(str(original)), False
+        return CatalogUnavailable(f"{where}: {original}"), False
     return None, False
