@@ -159,8 +159,11 @@ class _Export:
         """Write the metadata to the temporary directory: the upstream's own if that is right."""
         row = self._version
         kept = {} if self.missing else await self._catalog.read(versions.kept, row.repository_id, row.number)
-        for path, sha256 in kept.items():
-            await outlasting(self._storage.export(sha256, inside(self._temporary, path), mode=self._mode))
+        try:
+            for path, sha256 in kept.items():
+                await outlasting(self._storage.export(sha256, inside(self._temporary, path), mode=self._mode))
+        except NotStored:
+            kept = {}
         if not kept:
             await outlasting(self._catalog.read(self._made, type))
 

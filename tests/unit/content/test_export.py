@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred, fail
 
 from tests.unit.content.test_file import URL, Syncs, manifest, serve
 from tests.unit.stages.surroundings import MemoryCatalog
 from twisted_pulp.catalog.versions import PublishedFile
 from twisted_pulp.content import Exported, export
 from twisted_pulp.content.file import FILE
-from twisted_pulp.errors import NotInCatalog, PathError, StorageError
+from twisted_pulp.errors import NotInCatalog, PathError, StorageError, StorageFull
 from twisted_pulp.manifest import url_of
 from twisted_pulp.storage import DirectoryStorage
 from twisted_pulp.testing import FakeSite
@@ -199,6 +200,48 @@ async def test_no_directory(syncs: Syncs, exports: Exports) -> None:
     await syncs()
     with pytest.raises(StorageError, match="out"):
         await exports()
+
+
+@ensureDeferred
+async def test_in_the_way(syncs: Syncs, exports: Exports) -> None:
+    """What cannot be replaced is named, and no temporary directory stays."""
+    (exports.out / "PULP_MANIFEST" / "x").mkdir(parents=True)
+    await syncs()
+    with pytest.raises(StorageError, match=r"out: Is a directory"):
+        await exports()
+    assert ["out"] == os.listdir(exports.out.parent)
+
+
+@ensureDeferred
+async def test_full(syncs: Syncs, exports: Exports, storage: DirectoryStorage) -> None:
+    """When a file cannot be written, nothing is there."""
+    await syncs()
+    with pytest.raises(StorageFull):
+        await exports(storage=Full(storage))
+    assert [] == os.listdir(exports.out.parent)
+
+
+class Full:
+    """A storage that cannot write the second file any more."""
+
+    def __init__(self, storage: DirectoryStorage) -> None:
+        self._storage, self._left = storage, 1
+
+    def export(self, sha256: str, path: str, *, mode: Any) -> Deferred[None]:
+        """Write it, or not."""
+        self._left -= 1
+        return fail(StorageFull(detail="no room")) if self._left < 0 else self._storage.export(sha256, path, mode=mode)
+
+
+@ensureDeferred
+async def test_manifest_lost(syncs: Syncs, exports: Exports, site: FakeSite, storage: DirectoryStorage) -> None:
+    """Where the upstream's manifest is not stored any more, one of our own says the same."""
+    text = b"#\n" + manifest(FILES)
+    serve(site, FILES, text)
+    await syncs(mirror=True)
+    await storage.remove([hashlib.sha256(text).hexdigest()])
+    await exports()
+    assert manifest(FILES) == exports.files()["PULP_MANIFEST"]
 
 
 @pytest.mark.parametrize(("path", "reason"), [("#a", "comment"), ("PULP_MANIFEST", "as the manifest itself")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import pytest
@@ -20,9 +20,10 @@ from twisted_pulp.catalog import repositories, versions
 from twisted_pulp.catalog._tables import artifact, source
 from twisted_pulp.content import SyncResult, content_type, synchronize
 from twisted_pulp.content.file import FILE, ManifestStage
+from twisted_pulp.content.file._stage import _line_before
 from twisted_pulp.errors import ConnectionLost as Disconnected
 from twisted_pulp.errors import MetadataError, NotFound, SettingsError
-from twisted_pulp.manifest import Entry, line_of
+from twisted_pulp.manifest import Entry, Suspect, line_of
 from twisted_pulp.settings import Limits, Remote, Retry
 from twisted_pulp.stages import ProgressReport
 from twisted_pulp.storage import MemoryStorage
@@ -118,6 +119,7 @@ async def test_not_modified(syncs: Syncs) -> None:
     assert SyncResult(version=None, present=3, skipped=True) == evolve(result, seconds=0.0)
     assert ["PULP_MANIFEST"] == syncs.asked
     assert "skipped" == syncs.reports["sync.downloading.metadata"].state
+    assert "skipped" == syncs.reports["sync.parsing.metadata"].state
 
 
 @ensureDeferred
@@ -448,3 +450,26 @@ def test_type() -> None:
     """The type is found by its name, and gives a stage."""
     assert FILE is content_type("file")
     assert isinstance(FILE.first_stage(True), ManifestStage)
+
+
+class Again:
+    """Metadata of which *lines* have come, some together."""
+
+    def __init__(self, *lines: list[bytes]) -> None:
+        self._lines = lines
+
+    async def before(self) -> AsyncGenerator[list[bytes]]:
+        """Give them."""
+        for each in self._lines:
+            yield each
+
+
+@pytest.mark.parametrize(("path", "line"), [("a", 1), ("b", 3), ("c", None), ("d", None), ("#x", None)])
+@ensureDeferred
+async def test_line_before(path: str, line: int | None) -> None:
+    """Only a line that is before, and names the very path, makes a duplicate of one with the same hash."""
+    lines = [b"%b,%b,1" % (name, b"ab" * 32) for name in (b"\xef\xbb\xbfa", b"#x", b"b", b"cc", b"c", b"d")]
+    suspect: Any = Suspect(Entry(path, "ab" * 32, 1), 5)
+    for cut in range(len(lines)):
+        metadata: Any = Again(lines[:cut], lines[cut:])
+        assert line == await _line_before(suspect, metadata)

@@ -54,6 +54,8 @@ class ManifestStage(Stage):
                         await self._take(reader, reader.feed(piece), metadata, parsing)
                 await self._take(reader, reader.finish(), metadata, parsing)
                 parsing.expect(parsing.done)
+                if self.sync.skipped:
+                    parsing.enter("skipped")
             if self.sync.mirror and not self.sync.skipped:
                 await metadata.keep("PULP_MANIFEST")
 
