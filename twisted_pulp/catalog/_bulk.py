@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,6 +33,9 @@ __all__ = ["chunks", "insert", "json_text", "parameters"]
 
 T = TypeVar("T")
 
+# Rows of one statement for SQLite, which lets other threads run at each statement: they take turns, which costs more
+# than the row. Few sizes, so that it knows the statements.
+_SIZES = 500, 50, 5, 1
 # SQLite takes 32,766 parameters, PostgreSQL 65,535; the gain ends long before.
 _KEYS = 500
 
@@ -76,18 +80,26 @@ def insert(
     if not rows:
         return
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite(table, columns, unique, change), rows)
+        start = 0
+        for size in _SIZES:
+            while len(rows) - start >= size:
+                some = rows[start : start + size]
+                connection.exec_driver_sql(_sqlite(table, columns, unique, change, size), (*chain.from_iterable(some),))
+                start += size
     else:
         arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
         connection.execute(_postgresql(table, columns, unique, change), arrays)
 
 
 @cache
-def _sqlite(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...]) -> str:
+def _sqlite(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...], size: int) -> str:
     statement = _on_conflict(sqlite.insert(table), table, unique, change)
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=columns)
     assert tuple(compiled.positiontup or ()) == columns, "the columns are not in the table's order"
-    return str(compiled)
+    row = f"({', '.join('?' * len(columns))})"
+    head, values, tail = str(compiled).partition(f"VALUES {row}")
+    assert values, "the rows have no place in the statement"
+    return f"{head}VALUES {', '.join([row] * size)}{tail}"
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field, frozen, setters
 from msgspec import json
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -49,7 +49,8 @@ def _sources(given: str | Source | Iterable[str | Source]) -> tuple[Source, ...]
     return tuple(each if isinstance(each, Source) else Source(each) for each in given)
 
 
-@define(eq=False, kw_only=True)
+# Stages set many of them: what they set is not converted again.
+@define(eq=False, kw_only=True, on_setattr=setters.NO_OP)
 class DeclarativeArtifact:
     """
     A file of a unit: where it can come from and what it must be; the stages add what has become of it.
@@ -90,7 +91,7 @@ def _artifacts(given: Iterable[DeclarativeArtifact]) -> tuple[DeclarativeArtifac
     return tuple(given)
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False, kw_only=True, on_setattr=setters.NO_OP)
 class DeclarativeContent:
     """
     A unit of content on its way through the stages.
