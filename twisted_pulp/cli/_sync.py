@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["sync"]
 
 _DOWNLOADS = "sync.downloading.artifacts"
+_PARTS = ("sync.downloading.metadata", "sync.parsing.metadata", _DOWNLOADS, "associating.content")
+_ORDER = {code: at for at, code in enumerate((*_PARTS, "unassociating.content"))}
 
 
 def sync(place: Place, options: SyncOptions) -> int:
@@ -78,6 +80,10 @@ class Syncing:
         finally:
             await context.close()
 
+    def _shown(self) -> list[Any]:
+        """Return the reports in the order in which units pass; those of other projects' stages come last."""
+        return sorted(self._reports.values(), key=lambda each: (_ORDER.get(each.code, len(_ORDER)), each.code))
+
     def _observe(self, reports: tuple[Any, ...]) -> None:
         self._reports.update((each.code, each) for each in reports)
 
@@ -85,12 +91,12 @@ class Syncing:
         if desk.moving and not self._options.quiet:
             from twisted_pulp.cli._bars import Bars
 
-            desk.show(lambda reactor, out, err: Bars(reactor, out, err, self._reports.values))
+            desk.show(lambda reactor, out, err: Bars(reactor, out, err, self._shown))
         else:
             from twisted_pulp.cli._lines import Lines
 
             quiet = self._options.quiet or desk.place.json
-            desk.show(lambda reactor, out, err: Lines(reactor, out, err, self._reports.values, quiet))
+            desk.show(lambda reactor, out, err: Lines(reactor, out, err, self._shown, quiet))
 
     def _answer_failure(self, desk: Desk, error: PulpError) -> None:
         downloads = self._reports.get(_DOWNLOADS)
