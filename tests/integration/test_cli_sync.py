@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 from pytest_twisted import async_fixture, ensureDeferred
@@ -111,6 +113,30 @@ async def test_policy(command: Command, upstream: Nginx) -> None:
     assert (1, 5, 0) == (said["version"], said["present"], said["downloaded"])
     said = await command.json(*syncing(manifest_of(upstream)))
     assert (None, 5, 5) == (said["version"], said["present"], said["downloaded"])
+
+
+@ensureDeferred
+async def test_fsync(command: Command, pool: Pool, upstream: Nginx) -> None:
+    """Who wants every file on the disk for sure has the same in the end."""
+    said = await command.json(*syncing(manifest_of(upstream), "--fsync"))
+    assert (1, 5) == (said["version"], said["downloaded"])
+    assert pool.files == {name: command.artifact(pool.sha256(name)).read_bytes() for name in pool.files}
+
+
+@ensureDeferred
+async def test_progress(command: Command, upstream: Nginx) -> None:
+    """How far each part came, and what came of all, is in the catalog."""
+    await command.json(*syncing(manifest_of(upstream)))
+    with closing(connect(command.data / "catalog.sqlite")) as database:
+        (run,) = database.execute("SELECT kind, state FROM run").fetchall()
+        parts = dict(database.execute("SELECT code, done FROM progress").fetchall())
+    assert ("sync", "completed") == run
+    assert {
+        "sync.downloading.metadata": 1,
+        "sync.parsing.metadata": 5,
+        "sync.downloading.artifacts": 5,
+        "associating.content": 5,
+    } == parts
 
 
 # What fails
