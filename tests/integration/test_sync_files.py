@@ -162,6 +162,16 @@ async def test_redirected(syncs: Syncs, scripted: Scripted) -> None:
     assert 40 == (await syncs(url)).added
 
 
+async def test_order(syncs: Syncs, scripted: Scripted, tmp_path: Path) -> None:
+    """The manifest of an export is in the order of bytes, whatever the database thinks of languages."""
+    names = ["b/c", "a", "Z", "\u00e4", "b-", "A", "\uff21", "\U0001f600"]
+    url = serve(scripted, {name: name.encode() for name in names})
+    assert 8 == (await syncs(url)).added
+    ordered = sorted(names, key=str.encode)
+    exported = await syncs.files(tmp_path / "out")
+    assert manifest({name: name.encode() for name in ordered}) == exported["PULP_MANIFEST"]
+
+
 async def test_flipped_bits(syncs: Syncs, scripted: Scripted, rng: random.Random) -> None:
     """A file with one bit wrong is not in the version, whichever bit of whichever file; the rest is."""
     bodies = {path: data for path, data in FILES.items() if data}
