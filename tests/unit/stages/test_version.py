@@ -8,6 +8,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
+from tests.leaks import LoggedErrors
 from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, unit_of
 from twisted_pulp.catalog import repositories, runs, versions
 from twisted_pulp.catalog._tables import artifact, content_artifact, source, version, version_content
@@ -304,3 +305,27 @@ def test_settings(fields: dict[str, Any], repository: Any, field: str, value: ob
     """A field that cannot be honoured is refused at once."""
     with pytest.raises(SettingsError, match=field):
         DeclarativeVersion(declared(), repository, **{**fields, field: value})
+
+
+@ensureDeferred
+async def test_progress_cannot_be_saved(
+    fields: dict[str, Any], repository: Any, catalog: MemoryCatalog, site: FakeSite, logged_errors: LoggedErrors
+) -> None:
+    """A sync whose progress cannot be kept goes on; that is logged, and what came of it is kept."""
+    serve(site)
+    catalog.failing["progress"] = CatalogError("locked")
+    assert 5 == (await DeclarativeVersion(declared(), repository, **fields).create()).present
+    assert logged_errors.flush(CatalogError)
+    run = catalog.now(runs.latest, repository.id)
+    assert ("completed", 1, ()) == (run.state, run.result["version"], run.progress)
+
+
+@ensureDeferred
+async def test_progress(fields: dict[str, Any], repository: Any, catalog: MemoryCatalog, site: FakeSite) -> None:
+    """How far each part has come is kept with the run."""
+    serve(site)
+    await DeclarativeVersion(declared(), repository, **fields).create()
+    progress = {each.code: each for each in catalog.now(runs.latest, repository.id).progress}
+    downloading = progress["sync.downloading.artifacts"]
+    assert ("completed", 5, sum(map(len, BODIES.values()))) == (downloading.state, downloading.done, downloading.bytes)
+    assert ("completed", 5) == (progress["associating.content"].state, progress["associating.content"].done)
