@@ -107,6 +107,17 @@ async def test_file_url(get: Get, tmp_path: Path) -> None:
     assert (0, ["a"]) == (done.popen.returncode, os.listdir(tmp_path / "new"))
 
 
+@ensureDeferred
+async def test_json(get: Get, scripted: Scripted) -> None:
+    """One document says what came of all files, and is all that is on standard output."""
+    scripted.on(b"/a", [ok(BODY)])
+    done = await get(scripted.url("/a"), scripted.url("/b"), "--json")
+    said = json.loads(done.out)
+    assert (1, 1) == (done.popen.returncode, done.out.count("\n"))
+    assert (1, 1, 0, True) == (said["succeeded"], said["failed"], said["present"], said["seconds"] > 0)
+    assert done.err.startswith(f"failed: {scripted.url('/b')}: 404 Not Found\n")
+
+
 # Options
 
 

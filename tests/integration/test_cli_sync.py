@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -258,6 +259,16 @@ async def test_interrupted(command: Command, scripted: Scripted, pool: Pool) -> 
     assert (130, True) == (await running.ended(), "interrupted; the same command goes on from here" in running.err)
     said = await command.json(*syncing(scripted.url("/PULP_MANIFEST")))
     assert (1, 5) == (said["version"], said["present"])
+
+
+@ensureDeferred
+async def test_interrupted_document(command: Command, scripted: Scripted) -> None:
+    """A program that reads documents gets one in any case."""
+    scripted.on(b"/PULP_MANIFEST", [(Stall(),)])
+    running = command.start("--json", *syncing(scripted.url("/PULP_MANIFEST")))
+    await running.until(lambda: scripted.requests)
+    running.send(signal.SIGTERM)
+    assert (143, {"error": "interrupted"}) == (await running.ended(), json.loads(running.out))
 
 
 @pytest.mark.leaves_partials

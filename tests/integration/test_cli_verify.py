@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from pytest_twisted import async_fixture, ensureDeferred
+from twisted.internet.task import deferLater
 
 from tests.integration.pool import Command, Pool
 from tests.integration.process import Start
+from tests.integration.screen import Screen
 from tests.servers.fixtures import StartNginx
 from tests.servers.nginx import Nginx
+from tests.servers.reactor import IReactor
 
 
 @pytest.fixture
@@ -93,6 +96,18 @@ async def test_metadata(command: Command, pool: Pool) -> None:
     kept.unlink()
     said = await command.json("verify", "--repair")
     assert (1, 1, pool.manifest()) == (said["damaged"], said["repaired"], kept.read_bytes())
+
+
+@ensureDeferred
+async def test_bar(reactor: IReactor, command: Command, pool: Pool, screen: Screen) -> None:
+    """On a terminal damage stands above what moves, and the figures are left."""
+    damage(command, pool)
+    running = command.start("verify", **screen.streams())
+    while running.popen.poll() is None:
+        screen.read()  # else it would wait for somebody who does
+        await deferLater(reactor, 0.01)
+    assert (1, 3) == (running.popen.returncode, screen.text().count("damaged: "))
+    assert screen.text().rstrip().splitlines()[-1].endswith(" s")
 
 
 @ensureDeferred

@@ -61,16 +61,22 @@ class Desk:
         finally:
             await self.data.close()
 
-    @property
-    def moving(self) -> bool:
-        """Whether somebody looks who can be shown more than lines."""
-        return self._out.terminal and not self.place.json
+    def show(self, reports: Callable[[], Iterable[Any]], quiet: bool) -> None:
+        """
+        Show from now on how far the work is: as bars on a terminal, as lines elsewhere.
 
-    def show(self, view: Callable[[Any, Stream, Stream], Any]) -> Any:
-        """Show *view*, made of the reactor and the two streams, from now on."""
-        self.view = view(self.reactor, self._out, self._err)
+        :param reports: called for the reports of progress that there are.
+        :param quiet: whether only failures are to be seen.
+        """
+        if self._out.terminal and not quiet and not self.place.json:
+            from twisted_pulp.cli._bars import Bars
+
+            self.view = Bars(self.reactor, self._out, self._err, reports)
+        else:
+            from twisted_pulp.cli._lines import Lines
+
+            self.view = Lines(self.reactor, self._out, self._err, reports, quiet or self.place.json)
         self.view.start()
-        return self.view
 
     def answer(self, document: Any, lines: Iterable[str] = ()) -> None:
         """Say this at the end: the document for a program, the lines for a person."""

@@ -42,7 +42,7 @@ class Syncing:
     async def act(self, desk: Desk) -> None:
         """Sync, and answer."""
         options = self._options
-        self._show(desk)
+        desk.show(self._shown, options.quiet)
         try:
             result = await self._synced(desk)
         except PulpError as error:
@@ -86,17 +86,6 @@ class Syncing:
 
     def _observe(self, reports: tuple[Any, ...]) -> None:
         self._reports.update((each.code, each) for each in reports)
-
-    def _show(self, desk: Desk) -> None:
-        if desk.moving and not self._options.quiet:
-            from twisted_pulp.cli._bars import Bars
-
-            desk.show(lambda reactor, out, err: Bars(reactor, out, err, self._shown))
-        else:
-            from twisted_pulp.cli._lines import Lines
-
-            quiet = self._options.quiet or desk.place.json
-            desk.show(lambda reactor, out, err: Lines(reactor, out, err, self._shown, quiet))
 
     def _answer_failure(self, desk: Desk, error: PulpError) -> None:
         downloads = self._reports.get(_DOWNLOADS)

@@ -10,6 +10,7 @@ import attrs
 from twisted_pulp.cli._desk import Desk, worked
 from twisted_pulp.cli._place import Place
 from twisted_pulp.cli._words import amount
+from twisted_pulp.stages import ProgressReport
 
 if TYPE_CHECKING:
     from twisted_pulp.upkeep import Damage, Unrepairable, Verified
@@ -37,6 +38,7 @@ def verify(place: Place, repair: bool, jobs: int | None, wait: bool, quiet: bool
         verification = Verification(
             desk.data.catalog, desk.data.storage, repair=mending, jobs=jobs, damaged=lambda each: _say(desk, each)
         )
+        desk.show(lambda: [_progress(verification.found)], quiet)
         try:
             await verification.run()
         finally:
@@ -45,6 +47,17 @@ def verify(place: Place, repair: bool, jobs: int | None, wait: bool, quiet: bool
                 await context.close()
 
     return worked(place, act, write=repair, wait=wait)
+
+
+def _progress(found: Verified) -> ProgressReport:
+    return ProgressReport(
+        code="verifying.artifacts",
+        message="Verifying Artifacts",
+        done=found.checked,
+        bytes=found.bytes,
+        suffix=f"{found.damaged} damaged" if found.damaged else None,
+        state="running",
+    )
 
 
 def _say(desk: Desk, damage: Damage) -> None:
