@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.about import about
 from benchmarks.contenders import PEERS, Contender, Order, found
 from benchmarks.corpus import SIZES, Corpus, scaled
 from benchmarks.goals import GOALS
@@ -93,17 +92,6 @@ def _space(arguments: argparse.Namespace, directory: Path) -> str | None:
     return None if free >= need else f"{directory} has {free >> 20} MiB free, but {need >> 20} MiB are needed"
 
 
-def _about(missing: dict[str, str]) -> str:
-    versions = []
-    for name in ("twisted", "aiohttp", "uvloop", "pycurl", "treq"):
-        try:
-            versions.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    lines = [f"{platform.platform()}, {os.cpu_count()} processors, Python {platform.python_version()}"]
-    return "\n".join([*lines, ", ".join(versions), *(f"missing: {name}: {why}" for name, why in missing.items())])
-
-
 def main() -> int:
     """Run; return 0 when every goal was met that could be judged, 1 when not, 2 when there was no race."""
     arguments = _arguments()
@@ -117,9 +105,7 @@ def main() -> int:
         print(f"{lack}; --dir names another directory, --scale takes less", file=sys.stderr)
         return 2
     contenders, missing = found(set(arguments.only.split(",")) if arguments.only else None)
-    print(
-        _about(missing), f"in {directory}, medians of {arguments.rounds}, {arguments.jobs} jobs", sep="\n", end="\n\n"
-    )
+    print(about(missing), f"in {directory}, medians of {arguments.rounds}, {arguments.jobs} jobs", sep="\n", end="\n\n")
     try:
         results = _run(arguments, contenders, program, directory)
     except (Lost, RuntimeError) as error:

@@ -75,21 +75,26 @@ def found(only: set[str] | None) -> tuple[list[Contender], dict[str, str]]:
     return here, missing
 
 
-def _ours(order: Order) -> list[str]:
+def ours(*arguments: str) -> list[str]:
+    """Return our command with these *arguments*."""
     installed = Path(sys.executable).with_name("pulpdownloader")
-    arguments = _arguments(order)
-    return [str(installed), *arguments] if installed.exists() else _program("twisted_pulp.cli", *arguments)
+    return [str(installed), *arguments] if installed.exists() else program("twisted_pulp.cli", *arguments)
+
+
+def _ours(order: Order) -> list[str]:
+    return ours(*_arguments(order))
 
 
 def _watched(order: Order) -> list[str]:
-    return _program("benchmarks.blocked", *_arguments(order))
+    return program("benchmarks.blocked", *_arguments(order))
 
 
 def _arguments(order: Order) -> list[str]:
     return ["get", "--quiet", "-i", str(order.listing), "-d", str(order.out), "-j", str(order.jobs)]
 
 
-def _program(module: str, *arguments: str) -> list[str]:
+def program(module: str, *arguments: str) -> list[str]:
+    """Return a command that runs the `main` of *module*."""
     # Like a console script: `-m` would import runpy as well, which takes some milliseconds.
     return [sys.executable, "-c", f"import sys; from {module} import main; sys.exit(main())", *arguments]
 
@@ -97,7 +102,7 @@ def _program(module: str, *arguments: str) -> list[str]:
 def _peer(module: str, *options: str) -> Callable[[Order], list[str]]:
     def command(order: Order) -> list[str]:
         arguments = (str(order.listing), str(order.out), str(order.jobs))
-        return _program(f"benchmarks.peers.{module}", *arguments, *options)
+        return program(f"benchmarks.peers.{module}", *arguments, *options)
 
     return command
 

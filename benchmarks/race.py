@@ -77,7 +77,7 @@ class Course:
         """
         self.order.out.mkdir()
         try:
-            run = _measured(contender.command(self.order), self.order.environment | variables)
+            run, _ = measured(contender.command(self.order), self.order.environment | variables)
             fault = self.corpus.fault(self.order.out) if contender.name == OURS else None
             if fault is not None:
                 raise Lost(f"{contender.name}: {fault}")
@@ -92,7 +92,12 @@ class Course:
         return float(path.read_text())
 
 
-def _measured(command: list[str], environ: dict[str, str]) -> Run:
+def measured(command: list[str], environ: dict[str, str]) -> tuple[Run, bytes]:
+    """
+    Run *command* to its end, and return what it cost and what it said.
+
+    :raises Lost: when its exit status is not 0.
+    """
     with tempfile.TemporaryFile() as said:
         start = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environ)
@@ -108,11 +113,12 @@ def _measured(command: list[str], environ: dict[str, str]) -> Run:
             raise
         finally:
             timer.cancel()
+        said.seek(0)
+        words = said.read()
         if process.returncode:
-            said.seek(0)
-            words = said.read()[-2000:].decode(errors="replace")
-            raise Lost(f"exit status {process.returncode} of {' '.join(command)}\n{words}")
-        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS)
+            last = words[-2000:].decode(errors="replace")
+            raise Lost(f"exit status {process.returncode} of {' '.join(command)}\n{last}")
+        return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _RSS), words
 
 
 def median_wall(runs: Sequence[Run]) -> float:

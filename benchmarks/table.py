@@ -61,7 +61,7 @@ def walls(results: Sequence[Result]) -> str:
     """Return the table of times: medians of whole processes, in seconds."""
     names = list(dict.fromkeys(name for result in results for name in result.runs))
     head = ["corpus", *names, "ratio", "at most", "met", "aim"]
-    return _table(head, [_row(result, names) for result in results])
+    return table(head, [_row(result, names) for result in results])
 
 
 def _row(result: Result, names: Sequence[str]) -> list[str]:
@@ -96,7 +96,7 @@ def costs(results: Sequence[Result]) -> str:
         row += [f"{statistics.median(run.cpu for run in runs):.2f}", f"{result.rss / 2**20:.0f}"]
         row += [_WORDS[result.rss < RSS], *_blocked(result.blocked)]
         rows.append(row)
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _blocked(seconds: Sequence[float]) -> list[str]:
@@ -106,7 +106,8 @@ def _blocked(seconds: Sequence[float]) -> list[str]:
     return [f"{statistics.median(seconds) * 1e3:.1f}", f"{worst * 1e3:.1f}", _WORDS[worst < BLOCKED]]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(

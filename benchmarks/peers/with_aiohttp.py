@@ -8,7 +8,7 @@ import sys
 
 import aiohttp
 
-from benchmarks.peers.sink import Arguments, Sink
+from benchmarks.peers.sink import Arguments, Sink, fsync_directory
 
 
 async def _fetch(arguments: Arguments) -> None:
@@ -21,12 +21,14 @@ async def _fetch(arguments: Arguments) -> None:
         async def work() -> None:
             for item in items:
                 async with session.get(item["url"], raise_for_status=True) as response:
-                    sink = Sink(arguments.directory, item)
+                    sink = Sink(arguments.directory, item, arguments.fsync)
                     async for data in response.content.iter_any():
                         sink.write(data)
                     sink.close()
 
         await asyncio.gather(*(work() for _ in range(arguments.jobs)))
+    if arguments.fsync:
+        fsync_directory(arguments.directory)
 
 
 def main() -> None:
