@@ -1,0 +1,219 @@
+"""One transfer of an artifact, however many clients want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.download import Download, DownloadReport
+from twisted_pulp.errors import Cancelled, DigestMismatch, HTTPStatusError, PulpError, RetryLater
+from twisted_pulp.interfaces import Head
+from twisted_pulp.streamer._moment import Moment
+from twisted_pulp.streamer._wanted import Wanted
+
+__all__ = ["Flight", "IReader", "Threshold"]
+
+#: Bytes up to which an artifact is verified before its first byte is sent: of one that is kept, and of a streamed one.
+_KEPT, _STREAMED = 1 << 20, 512 << 10
+
+
+class IReader(Protocol):
+    """Who reads along."""
+
+    at: int
+    reach: int
+
+    def look(self) -> None:
+        """More can be read, or it is over."""
+
+    def cut(self, error: BaseException) -> None:
+        """What was read is wrong, or nothing more comes."""
+
+
+@frozen(kw_only=True)
+class Threshold:
+    """
+    When a transfer goes on though all its clients have gone: it is enough that one holds.
+
+    :ivar share: of the bytes are here; default 0.5. 0 always goes on once the size is known; above 1 never.
+    :ivar left: bytes at most that are missing; default 1 MiB.
+    """
+
+    share: float = 0.5
+    left: int = 1 << 20
+
+    def holds(self, written: int, length: int | None) -> bool:
+        """Return whether a body of *length* bytes, of which so many were *written*, is to be finished."""
+        if length is None:
+            return False
+        return length - written <= self.left or written >= self.share * length
+
+
+class Flight:
+    """
+    One transfer of an artifact, however many clients want it.
+
+    :param wanted: the artifact.
+    :param body: makes, of this flight, the `Spool` or `Pipe` that its bytes go through.
+    :param threshold: says what happens when all clients have gone.
+    :ivar head: when the first response has come: its `Head`.
+    :ivar ready: when the first byte may be sent to a client.
+    :ivar ended: when all of it is here and verified as far as it can be: the report.
+    :ivar landed: when everything was given back.
+    """
+
+    _log = Logger()
+
+    def __init__(self, wanted: Wanted, body: Callable[[Flight], Any], threshold: Threshold) -> None:
+        self.wanted, self._threshold = wanted, threshold
+        self.body = body(self)
+        self.head: Moment[Head] = Moment()
+        self.ready: Moment[None] = Moment()
+        self.ended: Moment[DownloadReport] = Moment()
+        self.landed: Moment[None] = Moment()
+        self.length = wanted.size
+        self.verified = self.joinable = False
+        self._readers: dict[IReader, None] = {}
+        self._running: Deferred[None] | None = None
+        self._over = self._closing = self._cancelled = False
+
+    def __repr__(self) -> str:
+        return f"<Flight {self.written} of {self.length} bytes, {len(self._readers)} readers>"
+
+    @property
+    def written(self) -> int:
+        """The end of the bytes that can be read."""
+        return self.body.written
+
+    def start(self, downloader: Any) -> None:
+        """Begin, with *downloader*, which is closed at the end."""
+        self.joinable = True
+        self._running = Deferred.fromCoroutine(self._run(downloader))
+        self._running.addErrback(self._unexpected)
+
+    async def _run(self, downloader: Any) -> None:
+        try:
+            wanted = self.wanted
+            download = Download(wanted.sources, writer=self.body, size=wanted.size, digests=wanted.digests)
+            report = await downloader.download(download)
+            self._succeed(report)
+            await self._keep(report)
+        except Exception as error:
+            self._fail(_told(error))
+        finally:
+            self.joinable = False
+            await downloader.close()
+            self._over = True
+            self._close_when_left()
+
+    def _succeed(self, report: DownloadReport) -> None:
+        self.verified, self.length = True, report.size
+        self.ended.happen(report)
+        self.ready.happen(None)
+        for reader in list(self._readers):
+            reader.look()
+
+    def _fail(self, error: BaseException) -> None:
+        self.joinable = False
+        for moment in (self.head, self.ended, self.ready):
+            moment.happen(Failure(error))
+        self._cut_all(error)
+
+    def _cut_all(self, error: BaseException) -> None:
+        for reader in list(self._readers):
+            reader.cut(error)
+
+    async def _keep(self, report: DownloadReport) -> None:
+        if self.wanted.keep is None or self.body.forgets:
+            return
+        try:
+            kept = self.wanted.keep(report, report.digests["sha256"])
+            if hasattr(kept, "__await__"):
+                await kept  # type: ignore[misc]
+        except Exception:
+            self._log.failure("an artifact that was stored could not be noted down")
+
+    def _unexpected(self, why: Failure) -> None:
+        self._log.failure("a transfer for clients failed unexpectedly", failure=why)
+
+    def cancel(self) -> None:
+        """Break it off: everybody who reads is cut. What is here whole is still noted down."""
+        self.joinable = False
+        if self.ended.past:
+            self._cut_all(Cancelled(detail="the server is going down"))
+        elif self._running is not None and not self._cancelled:
+            self._cancelled = True
+            self._running.cancel()
+
+    # Audience
+    def begun(self, head: Head) -> None:
+        """A response has come; one that promises another length than those before is about another file."""
+        length = self.wanted.size if self.wanted.size is not None else head.length
+        if self.head.past and length != self.length:
+            self.differs(0)
+        self.length = length
+        self.head.happen(head)
+        self._consider()
+
+    def grown(self) -> None:
+        """Tell those who read."""
+        self._consider()
+        for reader in list(self._readers):
+            reader.look()
+
+    def _consider(self) -> None:
+        most = _STREAMED if self.body.forgets else _KEPT
+        if self.head.past and (most < self.length if self.length is not None else most <= self.written):
+            self.ready.happen(None)
+
+    def differs(self, offset: int) -> None:
+        """Cut those who have read what was wrong from *offset* on."""
+        for reader in list(self._readers):
+            if reader.reach > offset:
+                reader.cut(DigestMismatch(self.wanted.sources[0].url, "sha256", "the same bytes again", "others"))
+
+    def least(self) -> int:
+        """Return the first byte that somebody wants to read yet."""
+        return min((reader.at for reader in self._readers), default=0)
+
+    # those who read
+    def attach(self, reader: IReader) -> None:
+        """Let *reader* read along."""
+        self._readers[reader] = None
+
+    def detach(self, reader: IReader) -> None:
+        """*reader* has read enough."""
+        if reader not in self._readers:
+            return
+        del self._readers[reader]
+        if self.body.forgets:
+            if self._readers:
+                self.body.trim()
+            elif not self.ended.past:
+                self.cancel()
+        elif not self._readers and not self.ended.past and not self._threshold.holds(self.written, self.length):
+            self.cancel()
+        self._close_when_left()
+
+    def _close_when_left(self) -> None:
+        if self._over and not self._readers and not self._closing:
+            self._closing = True
+            d = Deferred.fromCoroutine(self.body.close())
+            d.addErrback(self._unexpected).addCallback(self.landed.happen)
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return what clients are told: the server's own answer, where it asks to come back later than we want to wait."""
+    report = getattr(error, "report", None)
+    if isinstance(error, RetryLater) and report is not None and report.attempts:
+        last = report.attempts[-1].error
+        if isinstance(last, HTTPStatusError):
+            return last
+    if isinstance(error, CancelledError) and not isinstance(error, PulpError):
+        return Cancelled(detail="nobody wants it any more")
+    return error

@@ -1,0 +1,153 @@
+"""The transfers that are under way for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from attrs import evolve
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_pulp.download import Download, DownloadReport, Source
+from twisted_pulp.errors import Cancelled, PulpError
+from twisted_pulp.interfaces import IStorage
+from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._flight import Flight, IReader, Threshold
+from twisted_pulp.streamer._moment import Moment
+from twisted_pulp.streamer._piped import Pipe
+from twisted_pulp.streamer._spool import Spool
+from twisted_pulp.streamer._wanted import Wanted
+from twisted_pulp.transfer import Hooks
+
+__all__ = ["Flights"]
+
+_log = Logger()
+# Seconds of Retry-After that a client is kept waiting for; a longer one it is told itself.
+_PATIENCE = 5.0
+_MANY = 256
+
+
+class Flights:
+    """
+    The transfers that are under way for clients: one of each artifact, however many want it.
+
+    :param context: what all downloads share.
+    :param storage: keeps the artifacts.
+    :param threshold: says which transfers go on when all their clients have gone; default: those that are half done, or
+        have 1 MiB to go.
+    """
+
+    def __init__(self, context: Any, storage: IStorage, threshold: Threshold | None = None) -> None:
+        self._context, self._storage = context, storage
+        self._threshold = threshold or Threshold()
+        self._flights: dict[Hashable, Flight] = {}
+        self._all: dict[Flight, None] = {}
+        self._heads: dict[Hashable, Moment[DownloadReport]] = {}
+        self._asking: dict[Deferred[None], None] = {}
+        self._impatient: dict[int, tuple[Remote, Remote]] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Flights {len(self._all)}>"
+
+    def join(self, wanted: Wanted, reader: IReader) -> Flight:
+        """
+        Return the flight that brings *wanted*, which may begin now; *reader* reads along until it is detached.
+
+        :raises Cancelled: when this is closed.
+        """
+        if self._closed:
+            raise Cancelled(detail="the server is going down")
+        flight = self._flights.get(wanted.key)
+        if flight is None or not flight.joinable or not flight.body.joinable:
+            flight = self._begun(wanted, reader)
+        else:
+            flight.attach(reader)
+        return flight
+
+    def _begun(self, wanted: Wanted, reader: IReader) -> Flight:
+        flight = Flight(wanted, self._body, self._threshold)
+        self._flights[wanted.key] = flight
+        self._all[flight] = None
+        flight.landed.wait().addCallback(lambda _: self._landed(flight))
+        flight.attach(reader)
+        flight.start(self._downloader(wanted))
+        return flight
+
+    def _landed(self, flight: Flight) -> None:
+        del self._all[flight]
+        if self._flights.get(flight.wanted.key) is flight:
+            del self._flights[flight.wanted.key]
+
+    def _body(self, flight: Flight) -> Spool | Pipe:
+        context = self._context
+        if flight.wanted.policy == "streamed":
+            return Pipe(flight)
+        return Spool(self._storage, context.threads, context.reactor, flight)
+
+    def _downloader(self, wanted: Wanted) -> Any:
+        hooks = Hooks() if wanted.failed is None else Hooks(attempt_failed=_telling(wanted.failed))
+        made = self._context.downloader(self._patient(wanted.remote), hooks=hooks)
+        made.agent = self._context.agent(wanted.remote)  # not one for each of its likes
+        return made
+
+    def _patient(self, remote: Remote) -> Remote:
+        """Return *remote* as one that does not let clients wait for hours."""
+        known = self._impatient.get(id(remote))
+        if known is None:
+            if len(self._impatient) >= _MANY:
+                self._impatient.clear()
+            retry = evolve(remote.retry, retry_after=min(remote.retry.retry_after, _PATIENCE))
+            known = self._impatient[id(remote)] = remote, evolve(remote, retry=retry)
+        return known[1]
+
+    # HEAD
+    def head(self, wanted: Wanted) -> Deferred[DownloadReport]:
+        """
+        Return a Deferred of what one HEAD upstream says of *wanted*, however many ask at once.
+
+        :returns: a Deferred of a report with a status and headers; it fails as a download does.
+        """
+        if self._closed:
+            raise Cancelled(detail="the server is going down")
+        moment = self._heads.get(wanted.key)
+        if moment is None:
+            moment = self._heads[wanted.key] = Moment()
+            asking = Deferred.fromCoroutine(self._asked(wanted, moment))
+            if not asking.called:
+                self._asking[asking] = None
+                asking.addBoth(lambda _: self._asking.pop(asking))
+        return moment.wait()
+
+    async def _asked(self, wanted: Wanted, moment: Moment[DownloadReport]) -> None:
+        downloader = self._downloader(wanted)
+        try:
+            moment.happen(await downloader.head(Download(wanted.sources)))
+        except BaseException:
+            moment.happen(Failure())
+        finally:
+            del self._heads[wanted.key]
+            await downloader.close()
+
+    def close(self) -> Deferred[None]:
+        """Break everything off; fires when everything was given back."""
+        self._closed = True
+        landing = [flight.landed.wait() for flight in self._all]
+        for flight in list(self._all):
+            flight.cancel()
+        asking = list(self._asking)
+        for each in asking:
+            each.cancel()
+        return DeferredList([*landing, *asking]).addCallback(lambda _: None)
+
+
+def _telling(failed: Callable[[Source, PulpError], object]) -> Callable[[Download, Source, PulpError], None]:
+    def tell(_: Download, source: Source, error: PulpError) -> None:
+        try:
+            failed(source, error)
+        except Exception:  # it is for others, and no reason to serve nothing
+            _log.failure("the failure of a source could not be noted down")
+
+    return tell

@@ -1,0 +1,110 @@
+"""A file that grows while it is read: what a thread does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+
+from twisted_pulp.errors import StorageError, StorageFull
+
+__all__ = ["GrowingFile"]
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_BLOCK = 256 << 10
+
+
+class GrowingFile:
+    """
+    A file that grows while it is read. Every method blocks.
+
+    A body that comes again from its first byte is compared with what is there, and written only from the first byte
+    that differs: who has read no further has read nothing wrong.
+
+    :ivar path: of the file, that does not exist before the first byte.
+    :ivar fd: its descriptor, or -1 while there is none.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.fd = -1
+        self._at = self._size = 0  # where the next byte belongs, and bytes there are
+
+    def write(self, pieces: Sequence[bytes]) -> tuple[int, int | None]:
+        """
+        Take in *pieces*.
+
+        :returns: how many bytes are right as far as is known, and the first of those before them that was another.
+        :raises StorageError: when it cannot.
+        """
+        try:
+            if self.fd < 0:
+                self.fd = os.open(self.path, _FLAGS, 0o600)
+                fcntl.flock(self.fd, fcntl.LOCK_SH)  # whoever clears up sees that somebody lives
+            differs = None
+            for piece in pieces:
+                found = self._take(memoryview(piece))
+                differs = found if differs is None else differs
+            return self._at, differs
+        except OSError as error:
+            raise _ours(error, self.path) from error
+
+    def _take(self, data: memoryview) -> int | None:
+        differs = None
+        if self._at < self._size:
+            same = self._same(data[: self._size - self._at])
+            self._at += same
+            data = data[same:]
+            if data and self._at < self._size:
+                differs = self._at
+                self._cut()
+        while data:
+            done = os.pwrite(self.fd, data, self._at)
+            self._at += done
+            data = data[done:]
+        self._size = max(self._size, self._at)
+        return differs
+
+    def _same(self, data: memoryview) -> int:
+        """Return how many bytes at the beginning of *data* are there already."""
+        for start in range(0, len(data), _BLOCK):
+            new = data[start : start + _BLOCK]
+            old = os.pread(self.fd, len(new), self._at + start)
+            if old != new:
+                return start + next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old))
+        return len(data)
+
+    def _cut(self) -> None:
+        os.ftruncate(self.fd, self._at)
+        self._size = self._at
+
+    def restart(self) -> None:
+        """The bytes come again, from the first."""
+        self._at = 0
+
+    def finish(self) -> int | None:
+        """That was all; return the first byte that was too many, if there were some."""
+        if self._size == self._at:
+            return None
+        try:
+            self._cut()
+        except OSError as error:
+            raise _ours(error, self.path) from error
+        return self._at
+
+    def close(self, remove: bool) -> None:
+        """Let go of it, and *remove* it if it is to be."""
+        fd, self.fd = self.fd, -1
+        if fd < 0:
+            return
+        os.close(fd)
+        if remove:
+            try:
+                os.unlink(self.path)
+            except OSError:  # the storage clears up what is left
+                pass
+
+
+def _ours(error: OSError, path: str) -> StorageError:
+    words = f"{path}: {error.strerror or error}"
+    return StorageFull(detail=words) if error.errno in StorageFull.errnos else StorageError(words)

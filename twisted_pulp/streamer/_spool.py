@@ -1,0 +1,273 @@
+"""Where the bytes of an artifact are while they come, for those who read along."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from secrets import token_hex
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_pulp.download import DownloadReport
+from twisted_pulp.errors import PulpError, StorageError
+from twisted_pulp.interfaces import Adoption, Head, IStorage, IWriter
+from twisted_pulp.names import PARTIAL
+from twisted_pulp.streamer._growing import GrowingFile
+from twisted_pulp.threads import outlasting
+
+__all__ = ["Audience", "Spool"]
+
+# Bytes up to which there is no file: nobody reads so small a one before its end.
+_SMALL = 256 << 10
+# Bytes that are written together, and seconds after which fewer are.
+_BATCH, _LATEST = 256 << 10, 0.05
+_numbers = count(1)
+_OURS = token_hex(6)  # no other process makes the same names
+
+
+class Audience(Protocol):
+    """Who hears what becomes of a body."""
+
+    def begun(self, head: Head) -> None:
+        """Bytes come, from *head*.offset on."""
+
+    def grown(self) -> None:
+        """More of it can be read, or less."""
+
+    def differs(self, offset: int) -> None:
+        """What was to be read from *offset* on was wrong."""
+
+    def least(self) -> int:
+        """Return the first byte that somebody wants to read yet; only a body that forgets asks."""
+
+
+@implementer(IWriter)
+class Spool:
+    """
+    Gather a body in a file of the storage's, which becomes an artifact at the end.
+
+    :param storage: whose artifact it becomes.
+    :param threads: in which is written, as `Context.threads`.
+    :param clock: a batch does not wait longer than 50 ms.
+    :param audience: hears of it.
+    :ivar written: bytes that can be read.
+    :ivar forgets: whether what was read is not kept: no.
+    :ivar joinable: whether somebody can still begin to read: always.
+    """
+
+    rewindable = True
+    forgets = False
+    joinable = True
+
+    def __init__(self, storage: IStorage, threads: Any, clock: IReactorTime, audience: Audience) -> None:
+        self._storage, self._threads, self._clock, self._audience = storage, threads, clock, audience
+        self._lane = threads.lane()
+        self._memory = bytearray()
+        self._file: GrowingFile | None = None
+        self._pieces: list[bytes] = []
+        self._gathered = self._writing = self._length = 0  # bytes here, with the thread, in all
+        self._later: IDelayedCall | None = None
+        self._idle: Deferred[None] | None = None
+        self._error: PulpError | None = None
+        self._producer: Any = None
+        self._paused = self._kept = False
+        self.written = 0
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor of the file, or None while there is none; the bytes are then in memory."""
+        return None if self._file is None or self._file.fd < 0 else self._file.fd
+
+    def read(self, offset: int, length: int) -> bytes:
+        """
+        Return up to *length* of the bytes that are there, from *offset* on.
+
+        :raises StorageError: when they cannot be read.
+        """
+        length = min(length, self.written - offset)
+        if length <= 0:
+            return b""
+        if self._file is None:
+            return bytes(self._memory[offset : offset + length])
+        try:
+            data = os.pread(self._file.fd, length, offset)
+        except OSError as error:
+            raise StorageError(f"a growing file: {error.strerror or error}") from error
+        if not data:
+            raise StorageError("a growing file has become shorter")
+        return data
+
+    def trim(self) -> None:
+        """Nothing is forgotten."""
+
+    # IWriter
+    def begin(self, head: Head) -> Deferred[None] | None:
+        """Go on, or begin again: what then comes is compared with what is there."""
+        restarted = None if head.offset else self._restart()
+        if self._file is None and head.length is not None and head.length > _SMALL:
+            self._to_file()
+        self._audience.begun(head)
+        return restarted
+
+    def _restart(self) -> Deferred[None] | None:
+        self._memory, self._pieces, self._gathered, self._length = bytearray(), [], 0, 0
+        if self._file is None:
+            self.written = 0
+            return None
+        return Deferred.fromCoroutine(self._restarted(self._file))
+
+    async def _restarted(self, file: GrowingFile) -> None:
+        await outlasting(self._lane(file.restart))
+        self.written = 0
+        self._audience.grown()
+
+    def _to_file(self) -> None:
+        directory, name = os.path.split(self._storage.temporary(f"stream-{_OURS}-{next(_numbers):x}"))
+        self._file = GrowingFile(f"{directory}/.{name}{PARTIAL}")
+        self._threads.active += 1
+        self._pieces, self._memory = [bytes(self._memory)] if self._memory else [], bytearray()
+        self._gathered = sum(map(len, self._pieces))
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pause and resume *producer*, which pushes, as the disk keeps up."""
+        self._producer, self._paused = producer, False
+
+    def unregisterProducer(self) -> None:
+        """Forget it."""
+        self._producer = None
+
+    def write(self, data: bytes) -> None:
+        """
+        Take *data*.
+
+        :raises StorageError: when what came before could not be written.
+        """
+        if self._error is not None:
+            raise self._error
+        self._length += len(data)
+        if self._file is None:
+            self._memory += data
+            if self._length <= _SMALL:
+                return
+            self._to_file()
+        else:
+            self._pieces.append(data)
+            self._gathered += len(data)
+        if self._gathered >= _BATCH:
+            self._flush()
+            self._balance()
+        elif self._later is None and not self._writing:
+            self._later = self._clock.callLater(_LATEST, self._due)
+
+    def _due(self) -> None:
+        self._later = None
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._writing or not self._pieces or self._error is not None:
+            return
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        assert self._file is not None
+        pieces, self._pieces = self._pieces, []
+        self._writing, self._gathered = self._gathered, 0
+        self._lane(self._file.write, pieces).addCallbacks(self._landed, self._failed).addCallback(self._next)
+
+    def _landed(self, result: tuple[int, int | None]) -> None:
+        written, differs = result
+        if differs is not None:
+            self._audience.differs(differs)
+        self.written = written
+        self._audience.grown()
+
+    def _failed(self, why: Failure) -> None:
+        error = why.value
+        self._error = error if isinstance(error, PulpError) else StorageError(f"{type(error).__name__}: {error}")
+
+    def _next(self, _: object) -> None:
+        self._writing = 0
+        if self._gathered >= _BATCH or (self._gathered and (self._paused or self._idle is not None)):
+            self._flush()
+        elif self._gathered and self._later is None:
+            self._later = self._clock.callLater(_LATEST, self._due)
+        self._balance()
+        if self._idle is not None and not self._writing:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def _balance(self) -> None:
+        """Pause while the disk does not keep up; after an error the next bytes are told."""
+        waiting = self._writing + self._gathered
+        too_much = self._error is None and waiting >= max(2 * _BATCH, self._threads.high_water)
+        if too_much != self._paused and self._producer is not None:
+            self._paused = too_much
+            if too_much:
+                self._producer.pauseProducing()
+            else:
+                self._producer.resumeProducing()
+
+    # the end
+    def commit(self, report: DownloadReport) -> Deferred[None]:
+        """Let it be an artifact."""
+        return Deferred.fromCoroutine(self._commit(report))
+
+    async def _commit(self, report: DownloadReport) -> None:
+        if self._file is None:
+            await self._commit_small(report)
+            self.written = self._length
+            self._audience.grown()
+            return
+        await self._settled()
+        if self._error is not None:
+            raise self._error
+        differs = await outlasting(self._lane(self._file.finish))
+        if differs is not None:
+            self._audience.differs(differs)
+        await self._adopted(self._file, report)
+
+    async def _adopted(self, file: GrowingFile, report: DownloadReport) -> None:
+        adoption = Adoption(file.path, report.digests["sha256"], self._length)
+        error = (await outlasting(self._storage.adopt([adoption])))[0]
+        if error is not None:
+            raise error
+        self._kept = True
+
+    async def _commit_small(self, report: DownloadReport) -> None:
+        writer: Any = self._storage.writer(sha256=report.digests["sha256"], size=self._length)
+        writer.write(bytes(self._memory))
+        committed = writer.commit(report)
+        if committed is not None:
+            await outlasting(committed)
+
+    async def _settled(self) -> None:
+        """Wait until nothing is being written, and nothing waits to be."""
+        self._flush()
+        while self._writing:
+            idle: Deferred[None] = Deferred()
+            self._idle = idle
+            await outlasting(idle)
+
+    def abort(self, error: BaseException) -> Deferred[None] | None:
+        """Take no more; those who read are told by others, and `close` gives everything back."""
+        self._error = self._error or StorageError(f"given up: {error}")
+        self._forget()
+        return None
+
+    def _forget(self) -> None:
+        self._pieces, self._gathered, self._producer = [], 0, None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    async def close(self) -> None:
+        """Give everything back, once nobody reads any more."""
+        self._forget()
+        file, self._file, self.written = self._file, None, 0
+        if file is not None:
+            self._threads.active -= 1
+            await outlasting(self._lane(file.close, not self._kept))
