@@ -88,7 +88,8 @@ class Flight:
     @property
     def written(self) -> int:
         """The end of the bytes that can be read."""
-        return self.body.written
+        written: int = self.body.written
+        return written
 
     def start(self, downloader: Any) -> None:
         """Begin, with *downloader*, which is closed at the end."""
@@ -132,9 +133,9 @@ class Flight:
         if self.wanted.keep is None or self.body.forgets:
             return
         try:
-            kept = self.wanted.keep(report, report.digests["sha256"])
+            kept: Any = self.wanted.keep(report, report.digests["sha256"])
             if hasattr(kept, "__await__"):
-                await kept  # type: ignore[misc]
+                await kept
         except Exception:
             self._log.failure("an artifact that was stored could not be noted down")
 
