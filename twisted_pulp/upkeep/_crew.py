@@ -45,12 +45,8 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[object]], jobs:
     workers: list[Deferred[None]] = []
     while len(workers) < jobs and not failures:
         workers.append(Deferred.fromCoroutine(worker()).addErrback(failed))
-    try:
-        await DeferredList(workers)
-    except BaseException:
-        _cancel(workers)
-        await DeferredList(workers)
-        raise
+    # To cancel the list cancels the workers, and waits for them.
+    await DeferredList(workers)
     if failures:
         failures[0].raiseException()
 

@@ -99,6 +99,20 @@ async def test_many(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @ensureDeferred
+async def test_many_unknown_files(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that the catalog does not know go a page at a time, too."""
+    monkeypatch.setattr("twisted_pulp.upkeep._cleanup._PAGE", 3)
+    await stock.fill(7)
+    await keep(stock, "6.bin")
+    for sha256 in stock.sha256s:
+        aged(stock, stock.path(sha256))
+    known = await stock.catalog.read(artifacts.each, 0, 10)
+    await stock.catalog.write(artifacts.delete, [each.id for each in known if each.sha256 != stock.sha256s[6]])
+    done = await cleanup(stock).run()
+    assert (6, {stock.sha256s[6]}) == (done.files, await stored(stock))
+
+
+@ensureDeferred
 async def test_sync_meanwhile(stock: Stock) -> None:
     """A sync that takes a file for its own in the moment in which it goes is asked to download it again."""
     await stock.fill(2)
