@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_pulp.download import Download, DownloadReport
-from twisted_pulp.errors import Cancelled, DigestMismatch, HTTPStatusError, PulpError, RetryLater
+from twisted_pulp.errors import Cancelled, ConnectionLost, DigestMismatch, HTTPStatusError, PulpError, RetryLater
 from twisted_pulp.interfaces import Head
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._wanted import Wanted
@@ -83,7 +83,12 @@ class Flight:
         self._over = self._closing = self._cancelled = False
 
     def __repr__(self) -> str:
-        return f"<Flight {self.written} of {self.length} bytes, {len(self._readers)} readers>"
+        return f"<Flight {self.written} of {self.length} bytes, {self.readers} readers>"
+
+    @property
+    def readers(self) -> int:
+        """How many read along."""
+        return len(self._readers)
 
     @property
     def written(self) -> int:
@@ -181,6 +186,14 @@ class Flight:
     def least(self) -> int:
         """Return the first byte that somebody wants to read yet."""
         return min((reader.at for reader in self._readers), default=0)
+
+    def held_up(self) -> None:
+        """Cut those for whom others have waited too long."""
+        least = self.least()
+        if any(reader.at >= self.written for reader in self._readers):
+            for reader in list(self._readers):
+                if reader.at == least:
+                    reader.cut(ConnectionLost(detail="a client held up others"))
 
     # those who read
     def attach(self, reader: IReader) -> None:

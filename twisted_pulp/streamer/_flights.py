@@ -14,6 +14,7 @@ from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import Cancelled, PulpError
 from twisted_pulp.interfaces import IStorage
 from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._circuit import Circuit
 from twisted_pulp.streamer._flight import Flight, IReader, Threshold
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._piped import Pipe
@@ -47,25 +48,42 @@ class Flights:
         self._heads: dict[Hashable, Moment[DownloadReport]] = {}
         self._asking: dict[Deferred[None], None] = {}
         self._impatient: dict[int, tuple[Remote, Remote]] = {}
+        self._circuit = Circuit(context.reactor.seconds, context.now)
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Flights {len(self._all)}>"
+        return f"<Flights {self.count} readers={self.readers} {self._circuit!r}>"
+
+    @property
+    def count(self) -> int:
+        """Transfers under way, or whose last clients still read."""
+        return len(self._all)
+
+    @property
+    def readers(self) -> int:
+        """Clients who read or wait."""
+        return sum(flight.readers for flight in self._all)
 
     def join(self, wanted: Wanted, reader: IReader) -> Flight:
         """
         Return the flight that brings *wanted*, which may begin now; *reader* reads along until it is detached.
 
-        :raises Cancelled: when this is closed.
+        :raises PulpError: why it failed a moment ago, if so; `Cancelled` when this is closed.
         """
-        if self._closed:
-            raise Cancelled(detail="the server is going down")
         flight = self._flights.get(wanted.key)
         if flight is None or not flight.joinable or not flight.body.joinable:
+            self._check(wanted)
             flight = self._begun(wanted, reader)
         else:
             flight.attach(reader)
         return flight
+
+    def _check(self, wanted: Wanted) -> None:
+        if self._closed:
+            raise Cancelled(detail="the server is going down")
+        refusal = self._circuit.refusal(wanted)
+        if refusal is not None:
+            raise refusal.with_traceback(None)
 
     def _begun(self, wanted: Wanted, reader: IReader) -> Flight:
         flight = Flight(wanted, self._body, self._threshold)
@@ -73,6 +91,11 @@ class Flights:
         self._all[flight] = None
         flight.landed.wait().addCallback(lambda _: self._landed(flight))
         flight.attach(reader)
+        flight.head.wait().addCallbacks(
+            lambda head: self._circuit.answered(wanted, head.source.url),
+            lambda why: self._circuit.failed(wanted, why.value),
+        )
+        flight.ended.wait().addCallbacks(lambda _: None, lambda why: self._circuit.failed(wanted, why.value))
         flight.start(self._downloader(wanted))
         return flight
 
@@ -84,7 +107,7 @@ class Flights:
     def _body(self, flight: Flight) -> Spool | Pipe:
         context = self._context
         if flight.wanted.policy == "streamed":
-            return Pipe(flight)
+            return Pipe(context.reactor, flight)
         return Spool(self._storage, context.threads, context.reactor, flight)
 
     def _downloader(self, wanted: Wanted) -> Any:
@@ -110,10 +133,9 @@ class Flights:
 
         :returns: a Deferred of a report with a status and headers; it fails as a download does.
         """
-        if self._closed:
-            raise Cancelled(detail="the server is going down")
         moment = self._heads.get(wanted.key)
         if moment is None:
+            self._check(wanted)
             moment = self._heads[wanted.key] = Moment()
             asking = Deferred.fromCoroutine(self._asked(wanted, moment))
             if not asking.called:
@@ -124,8 +146,11 @@ class Flights:
     async def _asked(self, wanted: Wanted, moment: Moment[DownloadReport]) -> None:
         downloader = self._downloader(wanted)
         try:
-            moment.happen(await downloader.head(Download(wanted.sources)))
-        except BaseException:
+            report = await downloader.head(Download(wanted.sources))
+            self._circuit.answered(wanted, report.source.url)
+            moment.happen(report)
+        except Exception as error:
+            self._circuit.failed(wanted, error)
             moment.happen(Failure())
         finally:
             del self._heads[wanted.key]

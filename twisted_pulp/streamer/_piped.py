@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from twisted_pulp.download import DownloadReport
@@ -15,6 +16,8 @@ __all__ = ["Pipe"]
 
 # Bytes that are here at once. A body of up to the larger number is here whole before anybody reads it.
 _WINDOW, _WHOLE = 256 << 10, 512 << 10
+# Seconds for which a client may keep others waiting.
+_PATIENCE = 5.0
 
 
 @implementer(IWriter)
@@ -25,6 +28,7 @@ class Pipe:
     What everybody has read is forgotten. Then nobody can join any more, and the body cannot begin again: whoever had
     wrong bytes has them.
 
+    :param clock: tells for how long the slowest reader holds up the others.
     :param audience: hears of it, and says what is still wanted.
     :ivar written: the end of the bytes that can be read.
     :ivar forgets: whether what was read is not kept: yes.
@@ -33,13 +37,14 @@ class Pipe:
     forgets = True
     fd = None
 
-    def __init__(self, audience: Audience) -> None:
-        self._audience = audience
+    def __init__(self, clock: IReactorTime, audience: Audience) -> None:
+        self._clock, self._audience = clock, audience
         self._bytes = bytearray()
         self._start = 0  # of these in the body
         self._large = False  # whether it is known to be too large to be here whole
         self._producer: Any = None
         self._paused = False
+        self._waiting: IDelayedCall | None = None
         self.written = 0
 
     @property
@@ -63,7 +68,19 @@ class Pipe:
         if gone > 0:
             del self._bytes[:gone]
             self._start += gone
+            self._rest()
             self._balance()
+
+    def _rest(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _held_up(self) -> None:
+        self._waiting = None
+        self._audience.held_up()
+        if self._paused and self._waiting is None:
+            self._waiting = self._clock.callLater(_PATIENCE, self._held_up)
 
     # IWriter
     def begin(self, head: Head) -> None:
@@ -103,6 +120,8 @@ class Pipe:
         if too_much != self._paused and self._producer is not None:
             self._paused = too_much
             if too_much:
+                if self._waiting is None:
+                    self._waiting = self._clock.callLater(_PATIENCE, self._held_up)
                 self._producer.pauseProducing()
             else:
                 self._producer.resumeProducing()
@@ -115,4 +134,5 @@ class Pipe:
 
     async def close(self) -> None:
         """Forget what is here."""
+        self._rest()
         self._bytes, self._producer = bytearray(), None

@@ -44,6 +44,9 @@ class Audience(Protocol):
     def least(self) -> int:
         """Return the first byte that somebody wants to read yet; only a body that forgets asks."""
 
+    def held_up(self) -> None:
+        """A body that forgets waits for the slowest reader, and has for long."""
+
 
 @implementer(IWriter)
 class Spool:
