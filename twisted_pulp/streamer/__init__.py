@@ -1,5 +1,5 @@
 """Serve artifacts to clients over HTTP."""
 
-from __future__ import annotations
+from twisted_pulp.streamer._site import ContentSite
 
-__all__: list[str] = []
+__all__ = ["ContentSite"]
