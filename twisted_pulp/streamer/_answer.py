@@ -47,6 +47,11 @@ class Answer:
         for name, value in self.headers:
             headers.setRawHeaders(name, [value])
 
+    def retract(self, request: IRequest) -> None:
+        """Take back what `begin` gave; possible until something was written."""
+        for name, _ in self.headers:
+            request.responseHeaders.removeHeader(name)
+
 
 def answer_of(method: bytes, header: Lookup, entity: Entity, now: float, boundary: bytes | None = None) -> Answer:
     """

@@ -95,6 +95,7 @@ class Stored:
             return
         except StorageError as error:
             if not request.startedWriting:
+                answer.retract(request)
                 raise
             _log.error("cut off a client in the middle of {sha256}: {error}", sha256=sha256, error=error)
             cut(request)

@@ -48,18 +48,19 @@ def ranges_of(header: bytes | None, size: int) -> Ranges | tuple[Span, ...]:
     :param size: of the representation in bytes.
     """
     begun = _UNIT(header) if header is not None else None
-    if begun is None or header is None or size == 0:  # other units are not for us
+    if begun is None or header is None:  # other units are not for us
         return Ranges.WHOLE
-    wanted = header[begun.end() :].split(b",", MOST)
-    if len(wanted) > MOST:
-        return Ranges.WHOLE
-    spans = []
-    for each in wanted:
+    spans: list[Span] = []
+    for each in header[begun.end() :].split(b","):
         match = _RANGE(each)
         if match is None:
             return Ranges.UNSATISFIABLE
+        if not size and not int(match[1] or 0):  # there is no way to name the bytes of what is empty
+            return Ranges.WHOLE
         span = _span(match, size)
         if span is not None:
+            if len(spans) == MOST:
+                return Ranges.WHOLE
             spans.append(span)
     if not spans:
         return Ranges.UNSATISFIABLE

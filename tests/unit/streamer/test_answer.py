@@ -157,6 +157,8 @@ def test_begin() -> None:
     answered().begin(request)
     assert 200 == request.responseCode
     assert [b"text/plain"] == request.responseHeaders.getRawHeaders(b"Content-Type")
+    answered().retract(request)
+    assert [] == list(request.responseHeaders.getAllRawHeaders())
 
 
 @given(st.lists(st.tuples(st.integers(0, 120), st.integers(0, 120)), min_size=1, max_size=5))

@@ -60,9 +60,10 @@ def test_many() -> None:
 
 
 def test_empty() -> None:
-    """Nothing can be asked of what is empty but all of it."""
+    """Of what is empty all can be asked for, and nothing behind it."""
     assert Ranges.WHOLE is ranges_of(b"bytes=0-", 0)
     assert Ranges.WHOLE is ranges_of(b"bytes=-5", 0)
+    assert Ranges.UNSATISFIABLE is ranges_of(b"bytes=1-", 0)
 
 
 _LIKELY = st.text("bytes=0123456789-, \t").map(str.encode) | st.from_regex(
