@@ -25,6 +25,9 @@ class StoredResource:
     Serve what is stored.
 
     :ivar entities: of paths, as they are written in requests.
+    :ivar asked: requests so far.
+    :ivar ended: those that are over, however.
+    :ivar transports: of the requests.
     """
 
     stored: Stored
@@ -32,10 +35,12 @@ class StoredResource:
     isLeaf: bool = field(init=False, default=True)
     asked: int = field(init=False, default=0)
     ended: int = field(init=False, default=0)
+    transports: list[Any] = field(init=False, factory=list)
 
     def render(self, request: Any) -> Any:
         """Answer *request*."""
         self.asked += 1
+        self.transports.append(request.transport)
         request.notifyFinish().addBoth(self._count)
         if request.method not in (b"GET", b"HEAD"):
             Refusal(405, "GET and HEAD only.", allow="GET, HEAD").send(request)

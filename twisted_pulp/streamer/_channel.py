@@ -90,7 +90,7 @@ class ContentChannel(HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Refuse a line that is too long."""
-        self.refuse(431)
+        self.refuse(400)
 
     def headerReceived(self, line: bytes) -> bool:
         """Refuse lengths that are too long for a number, too."""
@@ -123,6 +123,13 @@ class ContentChannel(HTTPChannel):
         if b"#" in self._path or not (self._path[:1] == b"/" or _ABSOLUTE(self._path) or self._path == b"*"):
             return 400
         return 413 if self.length is not None and self.length > BODY else None
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Refuse a chunk that will be too long, before its bytes come."""
+        super().rawDataReceived(data)
+        length = getattr(self._transferDecoder, "length", None)  # of a chunk; other bodies have said theirs
+        if length is not None and length > BODY:
+            self.refuse(413)
 
     def allContentReceived(self) -> None:
         """Answer, unless it was refused."""
@@ -165,6 +172,13 @@ class ContentChannel(HTTPChannel):
         assert transport is not None
         transport.write(b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % (status, reason))
         self.loseConnection()  # type: ignore[no-untyped-call]
+
+    def timeoutConnection(self) -> None:
+        """Let go of a client: of one that was refused at once, of others when they have what was written."""
+        if self._refused:
+            self.forceAbortClient()  # type: ignore[no-untyped-call]
+        else:
+            super().timeoutConnection()  # type: ignore[no-untyped-call]
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse(400)

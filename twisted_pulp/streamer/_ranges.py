@@ -13,7 +13,7 @@ MOST = 32
 
 # So many digits hold every size there is; a number of 5,000 digits would be an error of `int`.
 _RANGE = re.compile(rb"[ \t]*(?:([0-9]{1,18})[ \t]*-[ \t]*([0-9]{1,40})?|-[ \t]*([0-9]{1,40}))[ \t]*").fullmatch
-_UNIT = re.compile(rb"[ \t]*bytes=", re.IGNORECASE).match
+_UNIT = re.compile(rb"[ \t]*bytes=(?=.)", re.IGNORECASE).match
 
 
 class Span(NamedTuple):

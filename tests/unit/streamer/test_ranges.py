@@ -36,7 +36,7 @@ def test_spans(header: bytes, spans: list[tuple[int, int]]) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        *(b"bytes=100-", b"bytes=100-200", b"bytes=-0", b"bytes=9-5", b"bytes=", b"bytes=-", b"bytes=a-b", b"bytes=1"),
+        *(b"bytes=100-", b"bytes=100-200", b"bytes=-0", b"bytes=9-5", b"bytes= ", b"bytes=-", b"bytes=a-b", b"bytes=1"),
         *(b"bytes=0-1,", b"bytes=,", b"bytes=0-1,x", b"bytes=--5", b"bytes=1-2-3", b"bytes=" + b"9" * 5000 + b"-"),
     ],
 )
@@ -45,7 +45,7 @@ def test_unsatisfiable(header: bytes) -> None:
     assert Ranges.UNSATISFIABLE is ranges_of(header, 100)
 
 
-@pytest.mark.parametrize("header", [None, b"", b"lines=1-2", b"bytes", b"bytes 1-2", b"bytes=0-60,30-99"])
+@pytest.mark.parametrize("header", [None, b"", b"lines=1-2", b"bytes", b"bytes=", b"bytes 1-2", b"bytes=0-60,30-99"])
 def test_whole(header: bytes | None) -> None:
     """Without a range, with one of another unit, or with more than everything, everything is sent."""
     assert Ranges.WHOLE is ranges_of(header, 100)
