@@ -31,6 +31,7 @@ __all__ = [
     "distribution",
     "metadata",
     "progress",
+    "pulled",
     "remote",
     "repository",
     "run",
@@ -132,11 +133,13 @@ content_artifact = Table(
     metadata,
     _id(),
     _to("content_id", "content"),
-    Column("path", Text, nullable=False),
+    # In the order of their bytes, whatever the database's language, so that the index finds what a directory has.
+    Column("path", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="SET NULL"), nullable=True),
     Column("size", BigInteger, nullable=True),
     Column("digests", JSON, nullable=False),
     UniqueConstraint("content_id", "path"),
+    Index(None, "path"),
     _some(None, "artifact_id", where="artifact_id IS NOT NULL"),
     **_ONCE,
 )
@@ -218,6 +221,18 @@ version_file = Table(
     _to("version_id", "version", primary=True),
     Column("path", String(255), primary_key=True),
     Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+#: A file of a Remote that no repository has, fetched for a client; what is at its URL does not change. `headers`: as
+#: JSON text, those that it came with and that are passed on.
+pulled = Table(
+    "pulled",
+    metadata,
+    _to("remote_id", "remote", primary=True),
+    Column("url", Text, primary_key=True),
+    Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("headers", Text, nullable=False),
+    Column("created", Float, nullable=False),
 )
 
 #: Where a repository, one version of it, or a Remote is served.

@@ -11,7 +11,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
 from twisted_pulp.catalog._bulk import chunks, insert, parameters
-from twisted_pulp.catalog._tables import artifact, artifact_digest, content_artifact, version_file
+from twisted_pulp.catalog._tables import artifact, artifact_digest, content_artifact, pulled, version_file
 
 __all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "touch"]
 
@@ -115,7 +115,7 @@ def each(connection: Connection, after: int, limit: int) -> list[Stored]:
 
 def orphans(connection: Connection, before: float, limit: int, after: int = 0) -> list[Stored]:
     """
-    Return artifacts that belong to no content, and are no metadata of a version.
+    Return artifacts that belong to no content, are no metadata of a version, and were not pulled through a Remote.
 
     :param before: seconds since the epoch; what was wanted since is spared.
     :param limit: how many at most.
@@ -127,7 +127,8 @@ def orphans(connection: Connection, before: float, limit: int, after: int = 0) -
 def _orphans(before: float, limit: int, after: int) -> Select[int, str, int]:
     used = exists().where(content_artifact.c.artifact_id == artifact.c.id)
     kept = exists().where(version_file.c.artifact_id == artifact.c.id)
-    alone = select(*_COLUMNS).where(artifact.c.id > after, artifact.c.touched < before, ~used, ~kept)
+    through = exists().where(pulled.c.artifact_id == artifact.c.id)
+    alone = select(*_COLUMNS).where(artifact.c.id > after, artifact.c.touched < before, ~used, ~kept, ~through)
     return alone.order_by(artifact.c.id).limit(limit)
 
 

@@ -38,17 +38,20 @@ class Entry:
     modified: float | None = None
 
 
-def listing(path: str, entries: Iterable[Entry], *, top: bool = False) -> bytes:
+def listing(path: str, entries: Iterable[Entry], *, top: bool = False, after: str | None = None) -> bytes:
     """
     Return the page of the directory at *path*: directories first, then files, each by name.
 
     Links are relative and quoted, so that no name leads elsewhere.
 
     :param top: whether there is nothing above that one may see.
+    :param after: what the next page begins after; None: there is none.
     """
     ordered = sorted(entries, key=lambda entry: (not entry.directory, entry.name))
     rows = [] if top else ['<tr><td><a href="../">../</a></td></tr>\n']
     rows += [_row(entry) for entry in ordered]
+    if after is not None:
+        rows.append(f'<tr><td><a rel="next" href="./?after={quote(after, safe="")}">more</a></td></tr>\n')
     return _PAGE.format(title=escape(path), rows="".join(rows)).encode("utf-8", "replace")
 
 

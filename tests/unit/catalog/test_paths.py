@@ -1,0 +1,177 @@
+"""Paths of versions: the file that is at one, and what a directory has, page by page."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Connection, update
+
+from tests.unit.catalog.units import saved, unit
+from twisted_pulp.catalog import artifacts, contents, paths, pulled, remotes, repositories, versions
+from twisted_pulp.catalog._tables import version
+from twisted_pulp.catalog.paths import FileAt, Name
+from twisted_pulp.catalog.pulled import NewPulled, PulledFile
+from twisted_pulp.settings import Remote
+
+
+@pytest.fixture
+def repository(connection: Connection) -> int:
+    """A repository without versions."""
+    return repositories.create(connection, "r", "file", 1.0).id
+
+
+def stored(connection: Connection, letter: str, size: int = 1) -> int:
+    """Save an artifact whose sha256 consists of one letter."""
+    [number] = artifacts.save(connection, [artifacts.NewArtifact(letter * 64, size)], 1.0).values()
+    return number
+
+
+def put(connection: Connection, path: str, artifact: int | None = None, key: str | None = None) -> tuple[int, int]:
+    """Save a unit with a file at *path*, and return both numbers."""
+    [content] = saved(connection, unit(key or path))
+    file = contents.NewFile(content, path, artifact, 7, {"sha256": "e" * 64})
+    return content, contents.attach(connection, [file])[content, path]
+
+
+def made(connection: Connection, repository: int, *add: int, remove: tuple[int, ...] = (), now: float = 5.0) -> int:
+    """Make a version that adds and removes units, and return its number."""
+    draft = versions.begin(connection, repository, now)
+    versions.add(connection, draft, add)
+    versions.remove(connection, draft, remove)
+    row = versions.finish(connection, draft, now, None)
+    assert row is not None
+    return row.number
+
+
+def placed(connection: Connection, repository: int, *names: str) -> int:
+    """Make a version that has files at these paths, and return its number."""
+    return made(connection, repository, *(put(connection, name)[0] for name in names))
+
+
+def test_at(connection: Connection, repository: int) -> None:
+    """A file is found in the versions that have it, with its bytes once they are stored."""
+    first, file = put(connection, "a/b")
+    second, other = put(connection, "a/b", stored(connection, "b", 3), key="new")
+    one = made(connection, repository, first, now=5.0)
+    two = made(connection, repository, second, remove=(first,), now=6.0)
+    assert FileAt(file, None, 7, {"sha256": "e" * 64}, 5.0) == paths.at(connection, repository, one, "a/b")
+    assert FileAt(other, "b" * 64, 3, {"sha256": "e" * 64}, 6.0) == paths.at(connection, repository, two, "a/b")
+    paths.fill(connection, file, stored(connection, "e", 7))
+    assert FileAt(file, "e" * 64, 7, {"sha256": "e" * 64}, 5.0) == paths.at(connection, repository, one, "a/b")
+
+
+@pytest.mark.parametrize("path", ["", "a", "a/", "/a/b", "a/b/", "A/B", "a/b/c", "a%2Fb", "%", "a/_"])
+def test_not_at(connection: Connection, repository: int, path: str) -> None:
+    """Nothing is found but under the very path, in the very version, of the very repository."""
+    number = placed(connection, repository, "a/b")
+    other = repositories.create(connection, "other", "file", 1.0).id
+    assert paths.at(connection, repository, number, "a/b") is not None
+    assert None is paths.at(connection, repository, number, path)
+    assert None is paths.at(connection, repository, number + 1, path)
+    assert None is paths.at(connection, other, number, "a/b")
+
+
+def test_metadata(connection: Connection, repository: int) -> None:
+    """The upstream's metadata is there for its version alone, and before a unit of that path."""
+    content, _ = put(connection, "LIST")
+    draft = versions.begin(connection, repository, 5.0)
+    versions.add(connection, draft, [content])
+    versions.keep(connection, draft, {"LIST": stored(connection, "c", 9), "below/x": stored(connection, "d")})
+    versions.finish(connection, draft, 5.0, None)
+    number = made(connection, repository, put(connection, "z")[0])
+    assert FileAt(None, "c" * 64, 9, {"sha256": "c" * 64}, 5.0) == paths.at(connection, repository, number - 1, "LIST")
+    later = paths.at(connection, repository, number, "LIST")
+    assert later is not None
+    assert None is later.sha256
+    expected = [Name("LIST", False, 9), Name("below", True)]
+    assert expected == paths.names(connection, repository, number - 1, "")
+    assert [Name("x", False, 1)] == paths.names(connection, repository, number - 1, "below/")
+
+
+def test_modified(connection: Connection, repository: int) -> None:
+    """A file is as old as the version that it came with, or as the oldest that is left since."""
+    content, _ = put(connection, "a")
+    first = made(connection, repository, content, now=5.0)
+    for moment in (6.0, 7.0):
+        last = made(connection, repository, put(connection, f"at {moment}")[0], now=moment)
+    found = paths.at(connection, repository, last, "a")
+    assert found is not None
+    assert 5.0 == found.modified
+    versions.delete(connection, repository, first)
+    found = paths.at(connection, repository, last, "a")
+    assert found is not None
+    assert 6.0 == found.modified
+
+
+def test_incomplete(connection: Connection, repository: int) -> None:
+    """What a version that is not complete keeps is not there."""
+    draft = versions.begin(connection, repository, 5.0)
+    versions.keep(connection, draft, {"LIST": stored(connection, "c")})
+    assert None is paths.at(connection, repository, 1, "LIST")
+    assert [] == paths.names(connection, repository, 1, "")
+    connection.execute(update(version).values(complete=True))
+    assert None is not paths.at(connection, repository, 1, "LIST")
+
+
+def test_names(connection: Connection, repository: int) -> None:
+    """A directory has each name once, in the order of bytes, files and directories of the same name too."""
+    number = placed(connection, repository, "b/x", "b", "b-1", "a/1/2", "a/0", "é/1", "Z", "b/y/z", "b0")
+    expected = [("Z", False), ("a", True), ("b", False), ("b-1", False), ("b", True), ("b0", False), ("é", True)]
+    assert expected == [(each.name, each.directory) for each in paths.names(connection, repository, number, "")]
+    assert [("0", False), ("1", True)] == [
+        (each.name, each.directory) for each in paths.names(connection, repository, number, "a/")
+    ]
+    assert [Name("z", False, 7)] == paths.names(connection, repository, number, "b/y/")
+    assert [7] == [each.size for each in paths.names(connection, repository, number, "b/y/")]
+    for missing in ("c/", "a/1/2/", "b0/", "/", "a//"):
+        assert [] == paths.names(connection, repository, number, missing)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pages(connection: Connection, repository: int, limit: int) -> None:
+    """Pages of any size have the same names in the same order."""
+    names = [f"d/{letter}{rest}" for letter in "abc" for rest in ("", "/1", "/2", "-x", "0")]
+    number = placed(connection, repository, *names, "c", "e/f")
+    everything = paths.names(connection, repository, number, "d/")
+    assert 12 == len(everything)
+    found: list[Name] = []
+    while page := paths.names(connection, repository, number, "d/", found[-1] if found else None, limit):
+        assert limit >= len(page)
+        found += page
+    assert everything == found
+
+
+def test_many(connection: Connection, repository: int) -> None:
+    """More files than one statement gives are passed over, or listed, whole."""
+    units = [unit(f"{number:04}") for number in range(1201)]
+    ids = contents.save(connection, units, 1.0)
+    files = [contents.NewFile(each, f"deep/{number:04}") for number, each in enumerate(ids.values())]
+    contents.attach(connection, files)
+    number = made(connection, repository, *ids.values(), put(connection, "a")[0], put(connection, "z")[0])
+    top = paths.names(connection, repository, number, "")
+    assert [("a", False), ("deep", True), ("z", False)] == [(each.name, each.directory) for each in top]
+    deep = paths.names(connection, repository, number, "deep/", limit=2000)
+    assert [f"{number:04}" for number in range(1201)] == [each.name for each in deep]
+
+
+def test_pulled(connection: Connection) -> None:
+    """What was pulled through is known by Remote and URL, replaced by what came later, and gone with its bytes."""
+    remote, other = (remotes.create(connection, name, Remote(), 1.0).id for name in ("one", "two"))
+    first, second = stored(connection, "a", 5), stored(connection, "b", 6)
+    url = "http://u.test/a%2Fb?x"
+    pulled.save(connection, [NewPulled(remote, url, first, (("etag", '"1"'), ("vary", "a")))], 3.0)
+    assert PulledFile("a" * 64, 5, (("etag", '"1"'), ("vary", "a")), 3.0) == pulled.find(connection, remote, url)
+    assert None is pulled.find(connection, other, url)
+    assert None is pulled.find(connection, remote, "http://u.test/a/b?x")
+    assert [second] == [each.id for each in artifacts.orphans(connection, 10.0, 9)]
+    pulled.save(connection, [NewPulled(remote, url, second)], 4.0)
+    assert PulledFile("b" * 64, 6, (), 4.0) == pulled.find(connection, remote, url)
+    artifacts.delete(connection, [second])
+    assert None is pulled.find(connection, remote, url)
+
+
+def test_pulled_long(connection: Connection) -> None:
+    """A URL that is too long for a key is not kept, and hinders nothing."""
+    remote, number = remotes.create(connection, "one", Remote(), 1.0).id, stored(connection, "a")
+    urls = [f"http://u.test/{'x' * count}" for count in (1900, 2000)]
+    pulled.save(connection, [NewPulled(remote, url, number) for url in urls], 1.0)
+    assert [True, False] == [pulled.find(connection, remote, url) is not None for url in urls]

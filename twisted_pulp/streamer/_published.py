@@ -1,0 +1,198 @@
+"""What a request's path stands for: a file of a version, one that is yet to come, a directory, a place upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Literal
+from urllib.parse import unquote
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+
+from twisted_pulp.catalog import Catalog, pulled
+from twisted_pulp.catalog.paths import FileAt, Name
+from twisted_pulp.catalog.pulled import PulledFile
+from twisted_pulp.download import DownloadReport, Source
+from twisted_pulp.errors import DownloadError, PulpError
+from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._bases import Base, Bases
+from twisted_pulp.streamer._entity import IMMUTABLE, REVALIDATE, Entity
+from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
+from twisted_pulp.streamer._lookup import LISTED, AtPath, at_path
+from twisted_pulp.streamer._media import media_type
+from twisted_pulp.streamer._path import RequestPath
+from twisted_pulp.streamer._recent import Recent
+from twisted_pulp.streamer._records import FailedSource, FetchedFile, PulledThrough, Records
+from twisted_pulp.streamer._upstream import Place, artifact_of, passed_on, place_below, pulled_entity, source_of
+from twisted_pulp.streamer._wanted import Wanted
+
+__all__ = ["Published"]
+
+#: Files that came lately and are served without asking the catalog whether it knows.
+_ARRIVED = 1000
+
+
+class Published:
+    """
+    Find what is served at a path.
+
+    What is stored is remembered; that holds until its distribution serves something else, which is seen within a
+    second.
+
+    :param catalog: what is known.
+    :param records: where it is noted what came.
+    :param seconds: the reactor's clock.
+    :param most: how many paths are remembered; default 50,000.
+    """
+
+    def __init__(self, catalog: Catalog, records: Records, seconds: Callable[[], float], most: int = 50_000) -> None:
+        self._catalog, self._records = catalog, records
+        self._bases = Bases(catalog, seconds)
+        self._remembered: Recent[bytes, tuple[Base, Kept]] = Recent(most)
+        # What the catalog may not know yet, or did not when it was asked.
+        self._arrived: Recent[Hashable, Kept] = Recent(_ARRIVED)
+
+    def remembered(self, raw: bytes) -> Kept | None:
+        """Return the stored file that was at the path *raw* a moment ago, if it was asked for lately."""
+        known = self._remembered.get(raw)
+        if known is None or not self._bases.fresh(known[0]):
+            return None
+        return known[1]
+
+    async def find(self, raw: bytes, path: RequestPath, *, missing: bool = False) -> Found | None:
+        """
+        Return what there is at *path*, or None.
+
+        :param raw: the path as it was sent, by which it is remembered.
+        :param missing: whether the bytes, of which the catalog says that they are stored, are not.
+        :raises PulpError: when it cannot be said, or there is a file that nobody has.
+        """
+        base = await self._bases.find(path.plain)
+        if base is None:
+            return None
+        known = self._remembered.get(raw)
+        if known is not None and known[0] is base and path.query is None and not missing:
+            return known[1]
+        below = path.below(base.depth)
+        if not below.names:
+            return Moved()
+        found = await self._below(base, below, missing)
+        if isinstance(found, Kept) and path.query is None:
+            self._remembered.put(raw, (base, found))
+        return found
+
+    async def _below(self, base: Base, path: RequestPath, missing: bool) -> Found | None:
+        text = path.text
+        if base.number is not None and text is not None:
+            found = await self._of_version(base, base.number, path, text, missing)
+            if found is not None:
+                return found
+        if base.remote is not None and base.row.remote_id is not None:
+            return await self._upstream(base, base.remote, base.row.remote_id, path, missing)
+        return Directory("", ()) if text == "" else None
+
+    # files of a version
+    async def _of_version(self, base: Base, number: int, path: RequestPath, text: str, missing: bool) -> Found | None:
+        bases, repository, after, key = self._bases, base.row.repository_id, _after(path), self._catalog.key
+        assert repository is not None
+        at = await self._catalog.read(at_path, repository, number, text, after, missing, bases.known_remotes, key)
+        bases.learn(at.remotes)
+        if at.file is not None:
+            return self._file(base, text, at.file, at, missing)
+        if not at.names:
+            return None
+        if not path.directory:
+            return Moved()
+        return Directory(text, at.names[:LISTED], at.names[LISTED - 1] if len(at.names) > LISTED else None)
+
+    def _file(self, base: Base, path: str, file: FileAt, at: AtPath, missing: bool) -> Found | None:
+        # Under the path of a version that is said by its number nothing ever changes.
+        control = REVALIDATE if base.row.number is None else IMMUTABLE
+        sha256 = file.sha256 or file.digests.get("sha256")
+        entity = Entity(
+            size=file.size, sha256=sha256, modified=file.modified, type=media_type(path), cache_control=control
+        )
+        if file.sha256 is not None and not missing:
+            return Kept(entity)
+        arrived = None if missing else self._arrived.get(("file", file.id))
+        if arrived is not None:
+            return arrived
+        tried = {row.id: source for row in at.sources if (source := source_of(row, at.remotes)) is not None}
+        if tried:
+            return Cold(entity, self._wanted_file(base, file, entity, tried))
+        if base.remote is None:
+            raise DownloadError(detail=f"{path} is not stored, and nobody is known to have it")
+        return None
+
+    def _wanted_file(self, base: Base, file: FileAt, entity: Entity, tried: dict[int, Source]) -> Wanted:
+        records, ids = self._records, {source.url: number for number, source in tried.items()}
+
+        def keep(report: DownloadReport, sha256: str) -> Deferred[None]:
+            self._arrived.put(("file", file.id), Kept(evolve(entity, sha256=sha256, size=report.size)))
+            came = None if report.source is None else ids.get(report.source.url)
+            return records.add(FetchedFile(artifact_of(report), file.id, came))
+
+        def failed(source: Source, error: PulpError) -> None:
+            if source.url in ids:
+                records.note(FailedSource(ids[source.url], str(error)))
+
+        sources = tuple(tried.values())
+        return Wanted(
+            sources=sources,
+            remote=sources[0].remote or Remote(),
+            scope=("file", file.id),
+            size=file.size,
+            digests=file.digests if file.sha256 is None else {**file.digests, "sha256": file.sha256},
+            policy=_policy(base),
+            early_ranges=base.rules.early_ranges,
+            keep=keep,
+            failed=failed,
+        )
+
+    # what is upstream
+    async def _upstream(
+        self, base: Base, remote: Remote, remote_id: int, path: RequestPath, missing: bool
+    ) -> Found | None:
+        place, text = place_below(remote, path), "/".join(path.names)
+        if place is None:
+            return None
+        immutable = path.query is None and not path.directory and base.rules.immutable(text)
+        if immutable and not missing:
+            file = await self._catalog.read(pulled.find, remote_id, place.name)
+            kept = self._arrived.get((remote_id, place.name)) if file is None else Kept(pulled_entity(text, file))
+            if kept is not None:
+                return kept
+        wanted = self._wanted_there(base, remote, remote_id, place, text, immutable)
+        return Through(remote_id, place, text, immutable, wanted)
+
+    def _wanted_there(
+        self, base: Base, remote: Remote, remote_id: int, place: Place, path: str, immutable: bool
+    ) -> Wanted:
+        def keep(report: DownloadReport, sha256: str) -> Deferred[None]:
+            headers = passed_on(report)
+            file = PulledFile(sha256, report.size or 0, headers, report.finished)
+            self._arrived.put((remote_id, place.name), Kept(pulled_entity(path, file)))
+            return self._records.add(PulledThrough(artifact_of(report), remote_id, place.name, headers))
+
+        kept = immutable and _policy(base) != "streamed"
+        return Wanted(
+            sources=(Source(place.url),),
+            remote=remote,
+            scope=remote_id,
+            policy="on_demand" if kept else "streamed",
+            early_ranges=base.rules.early_ranges,
+            keep=keep if kept else None,
+        )
+
+
+def _policy(base: Base) -> Literal["on_demand", "streamed"]:
+    return "streamed" if base.row.policy == "streamed" else "on_demand"
+
+
+def _after(path: RequestPath) -> Name | None:
+    """Return the name after which a page of a directory begins, as `next_page` wrote it."""
+    key, _, value = (path.query or "").partition("=")
+    if key != "after" or not value or not path.directory:
+        return None
+    name = unquote(value)
+    return Name(name.removesuffix("/"), name.endswith("/"))
