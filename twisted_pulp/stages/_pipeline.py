@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_pulp.errors import PulpError
 from twisted_pulp.stages._budget import Budget
 from twisted_pulp.stages._channel import Channel
 from twisted_pulp.stages._declarative import DeclarativeContent
@@ -155,7 +156,10 @@ class _Run:
         if self._failure is None:
             self._stop(failure)
         elif failure.check(CancelledError) is None:
-            _log.failure("Another stage failed, too", failure)
+            if failure.check(PulpError):
+                _log.warn("Another stage failed, too: {error}", error=failure.value)
+            else:
+                _log.failure("Another stage failed, too", failure)
 
     def _stop(self, failure: Failure) -> None:
         if self._failure is None:

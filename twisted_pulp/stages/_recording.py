@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from twisted_pulp.catalog import runs
+from twisted_pulp.errors import PulpError
 
 if TYPE_CHECKING:
     from twisted_pulp.stages._progress import ProgressReport
@@ -52,7 +53,9 @@ class Recording:
             changed, self._changed = tuple(self._changed.values()), {}
             try:
                 await self._sync.catalog.write(runs.progress, self._id, [row_of(report) for report in changed])
-            except Exception:  # the sync itself will meet it, if it lasts
+            except PulpError as error:  # the sync itself will meet it, if it lasts
+                self._log.warn("the progress of a sync was not saved: {error}", error=error)
+            except Exception:
                 self._log.failure("the progress of a sync was not saved")
 
     async def finish(self, version: Any, error: BaseException | None) -> None:
@@ -68,7 +71,9 @@ class Recording:
             await sync.catalog.write(
                 runs.finish, self._id, state, sync.now(), result=result_of(sync, version), error=words
             )
-        except Exception:  # what came of it holds all the same
+        except PulpError as failed:  # what came of it holds all the same
+            self._log.warn("the end of a run was not saved: {error}", error=failed)
+        except Exception:
             self._log.failure("the end of a run was not saved")
 
 

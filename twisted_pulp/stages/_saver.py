@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from twisted_pulp.catalog import artifacts
 from twisted_pulp.catalog.artifacts import NewArtifact
+from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
 from twisted_pulp.stages._flight import nothing
@@ -62,7 +63,9 @@ class ArtifactSaver(Stage):
             self._again = False
             try:
                 await self._save(self.sync.flight.left)
-            except Exception:  # their units will meet it again
+            except PulpError as error:  # their units will meet it again
+                self._log.warn("artifacts could not be saved before their units were complete: {error}", error=error)
+            except Exception:
                 self._log.failure("artifacts could not be saved before their units were complete")
         self._running = False
 
