@@ -11,13 +11,14 @@ from pytest_twisted import async_yield_fixture
 from twisted.logger import ILogObserver, LogEvent, eventAsText, globalLogPublisher
 from zope.interface import implementer
 
+from tests.integration.faults.forks import Forks
 from tests.integration.faults.invariants import Fetcher, no_secret
 from tests.integration.faults.program import Program, Start
 from tests.servers.fixtures import in_time
 from tests.servers.reactor import IReactor
 from twisted_pulp import Context
 
-__all__ = ["Fetchers", "fetcher", "fetchers", "no_secret_logged", "start"]
+__all__ = ["Fetchers", "fetcher", "fetchers", "forks", "no_secret_logged", "start", "start_forks"]
 
 Fetchers = Callable[..., Fetcher]
 
@@ -68,6 +69,28 @@ def start(reactor: IReactor, tmp_path: Path) -> Iterator[Start]:
     yield starting
     for program in started:
         program.close()
+
+
+@pytest.fixture
+def start_forks(reactor: IReactor, tmp_path: Path) -> Iterator[Callable[..., Forks]]:
+    """Make any number of `Forks`, ``start_forks("strace", ...)``, which run `pulpdownloader` again and again."""
+    made: list[Forks] = []
+
+    def make(*before: str) -> Forks:
+        made.append(Forks(reactor, tmp_path, before))
+        return made[-1]
+
+    yield make
+    for forks in made:
+        forks.close()
+
+
+@pytest.fixture(scope="session")
+def forks(reactor: IReactor, tmp_path_factory: pytest.TempPathFactory, system_temp: Path) -> Iterator[Forks]:
+    """Runs `pulpdownloader` again and again."""
+    made = Forks(reactor, tmp_path_factory.mktemp("forks"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(autouse=True)
