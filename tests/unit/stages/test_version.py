@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import capturedLogs, formatEvent
 
-from tests.leaks import LoggedErrors
 from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, unit_of
 from twisted_pulp.catalog import repositories, runs, versions
 from twisted_pulp.catalog._tables import artifact, content_artifact, source, version, version_content
@@ -309,13 +309,14 @@ def test_settings(fields: dict[str, Any], repository: Any, field: str, value: ob
 
 @ensureDeferred
 async def test_progress_cannot_be_saved(
-    fields: dict[str, Any], repository: Any, catalog: MemoryCatalog, site: FakeSite, logged_errors: LoggedErrors
+    fields: dict[str, Any], repository: Any, catalog: MemoryCatalog, site: FakeSite
 ) -> None:
     """A sync whose progress cannot be kept goes on; that is logged, and what came of it is kept."""
     serve(site)
     catalog.failing["progress"] = CatalogError("locked")
-    assert 5 == (await DeclarativeVersion(declared(), repository, **fields).create()).present
-    assert logged_errors.flush(CatalogError)
+    with capturedLogs() as logged:
+        assert 5 == (await DeclarativeVersion(declared(), repository, **fields).create()).present
+    assert "the progress of a sync was not saved: locked" in {formatEvent(event) for event in logged}
     run = catalog.now(runs.latest, repository.id)
     assert ("completed", 1, ()) == (run.state, run.result["version"], run.progress)
 
