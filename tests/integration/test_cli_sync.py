@@ -109,10 +109,12 @@ async def test_mirror(command: Command, pool: Pool, upstream: Nginx) -> None:
 
 @ensureDeferred
 async def test_policy(command: Command, upstream: Nginx) -> None:
-    """On demand nothing is downloaded; when files are wanted after all, they are, and the content is the same."""
+    """On demand, once said, nothing is downloaded; files that are wanted after all are, and the content is the same."""
     said = await command.json(*syncing(manifest_of(upstream), "--policy", "on_demand"))
     assert (1, 5, 0) == (said["version"], said["present"], said["downloaded"])
-    said = await command.json(*syncing(manifest_of(upstream)))
+    said = await command.json(*syncing(manifest_of(upstream), "--force"))
+    assert (None, 5, 0) == (said["version"], said["present"], said["downloaded"])
+    said = await command.json(*syncing(manifest_of(upstream), "--policy", "immediate"))
     assert (None, 5, 5) == (said["version"], said["present"], said["downloaded"])
 
 

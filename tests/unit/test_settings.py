@@ -39,7 +39,8 @@ def test_defaults() -> None:
         remote.origins,
         remote.user_agent,
     )
-    assert (False, False, (), "copy") == (
+    assert ("immediate", False, False, (), "copy") == (
+        remote.policy,
         remote.allow_weak_digests,
         remote.allow_unproven,
         remote.file_roots,
@@ -146,6 +147,7 @@ def test_frozen() -> None:
         ({"user_agent": 1}, "user_agent"),
         ({"headers": {"X-A": "a\nb"}}, "headers.X-A"),
         ({"file_mode": "move"}, "file_mode"),
+        ({"policy": "lazy"}, "policy"),
         ({"file_roots": ["relative"]}, "file_roots"),
         ({"password": "hunter2"}, "password"),
         ({"username": "a:b", "password": "hunter2"}, "username"),

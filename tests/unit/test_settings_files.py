@@ -25,6 +25,7 @@ FULL = Remote(
     allow_weak_digests=True,
     file_roots=("/srv/mirror",),
     file_mode="hardlink",
+    policy="on_demand",
 )
 
 

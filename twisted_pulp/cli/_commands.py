@@ -37,7 +37,7 @@ _SYNC_EPILOG = "Exits 0 when all is well, 1 when something failed, 2 when the co
 @click.argument("type", metavar="TYPE")
 @click.argument("url", required=False)
 @click.option("--repository", required=True, metavar="NAME", help="The repository; it is made if need be.")
-@click.option("--policy", type=click.Choice(POLICIES), default="immediate", help="When files are downloaded.")
+@click.option("--policy", type=click.Choice(POLICIES), help="When files are downloaded.  [default: that of the remote]")
 @click.option("--mirror", is_flag=True, help="Remove what the upstream has no more.")
 @click.option("--force", is_flag=True, help="Look at everything again, even if nothing has changed.")
 @click.option("--keep-going", is_flag=True, help="Make a version without the files that fail.")
@@ -56,7 +56,8 @@ def sync(**given: Any) -> int:
     Nothing need be there before: the repository and its remote, which has its name, are made. URL may be left out
     when they are there. --remote means one of `remote list`, or else of the settings.
     """
-    fields = asked_fields(given)
+    policy = given.pop("policy")
+    fields = asked_fields(given) | ({} if policy is None else {"policy": policy})
     options = SyncOptions(**given, fields=fields)
     contradiction = options.contradiction()
     if contradiction is not None:

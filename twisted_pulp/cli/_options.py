@@ -78,7 +78,6 @@ class SyncOptions(NamedTuple):
     type: str
     url: str | None
     repository: str
-    policy: str = "immediate"
     mirror: bool = False
     force: bool = False
     keep_going: bool = False

@@ -71,7 +71,6 @@ class Syncing:
                 storage=data.storage,
                 remote=upstream.remote,
                 remote_id=upstream.remote_id,
-                policy=options.policy,
                 mirror=options.mirror,
                 keep_going=options.keep_going,
                 tolerance=options.tolerance,

@@ -53,6 +53,8 @@ class Remote:
     :ivar headers: sent to the origin of `url`, dropped where a redirect leaves it; default none; values never shown.
     :ivar origins: further origins, as URLs, that get all these secrets when they are asked for something; a realm that
         is to get user name and password is one of them, unless it is where the file is. Default none.
+    :ivar policy: when a sync downloads the files of what it finds: "immediate" (default) at once; "on_demand" when the
+        first client wants one, which is then kept; "streamed" for each client, without keeping any.
     :ivar user_agent: default None: `twisted_pulp/VERSION`.
     :ivar tls: whom to trust, and who we are.
     :ivar proxy: on the way; default None.
@@ -83,6 +85,7 @@ class Remote:
     cookies: bool = flag(False)
     headers: Mapping[str, str] = field(factory=dict, converter=checked_headers, repr=names_of, hash=False)
     origins: tuple[str, ...] = texts(_shown)
+    policy: Literal["immediate", "on_demand", "streamed"] = choice("immediate", "immediate", "on_demand", "streamed")
     user_agent: str | None = field(default=None)
     tls: TLS = part(TLS)
     proxy: Proxy | None = part(Proxy, none=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from twisted_pulp.download import Source
 from twisted_pulp.errors import CatalogError, SettingsError, StorageError, TooManyFailed, WriterError
@@ -50,7 +50,8 @@ class Sync:
     :ivar remote: how the upstream is reached; default: a Remote with every default.
     :ivar remote_id: of its row in the catalog, for the sources that are saved; default None: it has none.
     :ivar remote_ids: ids of further Remotes, those that sources bring with them; default none.
-    :ivar policy: "immediate" (default) downloads all; "on_demand" and "streamed" save only where files can come from.
+    :ivar policy: "immediate" downloads all; "on_demand" and "streamed" save only where files can come from; default:
+        that of the Remote.
     :ivar mirror: whether what the first stage does not put is removed from the repository; default false.
     :ivar keep_going: whether a unit that fails is left out; default false: the first failure ends the sync.
     :ivar tolerance: how many units may fail with `keep_going` before there is no version: a number, or a share of all
@@ -76,7 +77,7 @@ class Sync:
     remote: Remote = field(factory=Remote)
     remote_id: int | None = None
     remote_ids: Mapping[Remote, int] = field(factory=dict)
-    policy: Policy = "immediate"
+    policy: Policy = Factory(lambda self: self.remote.policy, takes_self=True)
     mirror: bool = False
     keep_going: bool = False
     tolerance: int | float | None = None
