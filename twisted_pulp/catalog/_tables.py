@@ -26,6 +26,7 @@ from sqlalchemy import (
 __all__ = [
     "artifact",
     "artifact_digest",
+    "cached",
     "content",
     "content_artifact",
     "distribution",
@@ -248,6 +249,24 @@ distribution = Table(
     Column("policy", String(16), nullable=True),
     Column("settings", JSON, nullable=False),
     Column("created", Float, nullable=False),
+)
+
+#: A response of an upstream that may change; `kind`: the media type that was negotiated. `fields` and `vary` are JSON.
+cached = Table(
+    "cached",
+    metadata,
+    _id(),
+    _to("remote_id", "remote"),
+    Column("url", Text, nullable=False),
+    Column("kind", String(255), nullable=False),
+    Column("artifact_id", _ID, ForeignKey("artifact.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("fields", Text, nullable=False),
+    Column("vary", Text, nullable=False),
+    Column("requested", Float, nullable=False),
+    Column("received", Float, nullable=False),
+    Column("used", Float, nullable=False, index=True),
+    # The column that tells rows apart comes first.
+    UniqueConstraint("url", "kind", "remote_id"),
 )
 
 #: One sync, verification or other run, and what came of it.

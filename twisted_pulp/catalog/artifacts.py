@@ -11,7 +11,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
 from twisted_pulp.catalog._bulk import chunks, insert, parameters
-from twisted_pulp.catalog._tables import artifact, artifact_digest, content_artifact, pulled, version_file
+from twisted_pulp.catalog._tables import artifact, artifact_digest, cached, content_artifact, pulled, version_file
 
 __all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "touch"]
 
@@ -115,20 +115,25 @@ def each(connection: Connection, after: int, limit: int) -> list[Stored]:
 
 def orphans(connection: Connection, before: float, limit: int, after: int = 0) -> list[Stored]:
     """
-    Return artifacts that belong to no content, are no metadata of a version, and were not pulled through a Remote.
+    Return artifacts that belong to no content, are no metadata of a version, were not pulled through a Remote, and are
+    not cached.
 
     :param before: seconds since the epoch; what was wanted since is spared.
     :param limit: how many at most.
     :param after: only those whose numbers come after this one; default all.
     """
-    return _stored(connection, _orphans(before, limit, after))
+    return _stored(connection, _orphans(before, limit, after, None))
 
 
-def _orphans(before: float, limit: int, after: int) -> Select[int, str, int]:
+def _orphans(before: float, limit: int, after: int, among: Collection[int] | None) -> Select[int, str, int]:
     used = exists().where(content_artifact.c.artifact_id == artifact.c.id)
     kept = exists().where(version_file.c.artifact_id == artifact.c.id)
     through = exists().where(pulled.c.artifact_id == artifact.c.id)
-    alone = select(*_COLUMNS).where(artifact.c.id > after, artifact.c.touched < before, ~used, ~kept, ~through)
+    served = exists().where(cached.c.artifact_id == artifact.c.id)
+    alone = select(*_COLUMNS).where(artifact.c.id > after, artifact.c.touched < before)
+    alone = alone.where(~used, ~kept, ~through, ~served)
+    if among is not None:
+        alone = alone.where(artifact.c.id.in_(among))
     return alone.order_by(artifact.c.id).limit(limit)
 
 
@@ -136,9 +141,15 @@ def _stored(connection: Connection, statement: Select[int, str, int]) -> list[St
     return [Stored(*row) for row in connection.execute(statement)]
 
 
-def delete_orphans(connection: Connection, before: float, limit: int, after: int = 0) -> list[Stored]:
-    """Delete what `orphans` finds and is still nobody's, and return it: its bytes can be removed from the storage."""
-    found = _orphans(before, limit, after).subquery()
+def delete_orphans(
+    connection: Connection, before: float, limit: int, after: int = 0, among: Collection[int] | None = None
+) -> list[Stored]:
+    """
+    Delete what `orphans` finds and is still nobody's, and return it: its bytes can be removed from the storage.
+
+    :param among: only these; default all.
+    """
+    found = _orphans(before, limit, after, among).subquery()
     statement = delete_from(artifact).where(artifact.c.id.in_(select(found.c.id)), artifact.c.touched < before)
     return sorted((Stored(*row) for row in connection.execute(statement.returning(*_COLUMNS))), key=lambda one: one.id)
 

@@ -1,0 +1,128 @@
+"""What clients get of a file that may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import floor
+
+from attrs import define, field, frozen
+
+from twisted_pulp.catalog.cached import CachedRow
+from twisted_pulp.errors import HTTPStatusError
+from twisted_pulp.headers import PUBLIC
+from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._entity import Entity
+from twisted_pulp.streamer._fields import Forwarded, forwarded
+from twisted_pulp.streamer._lifetime import Lifetime, Times
+from twisted_pulp.streamer._negotiated import accept_of
+
+__all__ = ["Cached", "Known", "Passed", "answered", "asked_of", "status_of", "vary_of"]
+
+_NAME = "twisted_pulp"
+
+
+@frozen
+class Cached:
+    """
+    A file that is stored.
+
+    :ivar entity: with its sha256 and size; to be answered as any stored one.
+    :ivar cache_status: the value of Cache-Status (RFC 9211).
+    """
+
+    entity: Entity
+    cache_status: str
+
+
+@frozen
+class Passed:
+    """
+    A file that must not be kept: it is to be fetched for each client.
+
+    :ivar cache_status: the value of Cache-Status.
+    """
+
+    cache_status: str
+
+
+@define(eq=False)
+class Known:
+    """
+    A stored response in memory.
+
+    :ivar row: of the catalog.
+    :ivar looked: when its body was last seen in the storage, on the reactor's clock.
+    """
+
+    row: CachedRow
+    looked: float
+    told: Forwarded = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Take its headers apart once."""
+        self.told = forwarded((name.encode("latin-1"), value.encode("latin-1")) for name, value in self.row.fields)
+
+    @property
+    def times(self) -> Times:
+        """When it was last confirmed."""
+        return Times(self.row.requested, self.row.received)
+
+
+def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cached:
+    """
+    Return what a client gets of a stored response.
+
+    :param status: the parameters of Cache-Status.
+    """
+    told, caching = known.told, lifetime.caching
+    control = told.cache_control
+    if caching.max_age is not None:
+        control = f"public, max-age={floor(caching.max_age)}"
+    left = floor(lifetime.left(now))
+    entity = Entity(
+        size=known.row.size,
+        sha256=known.row.sha256,
+        modified=told.modified,
+        type=told.type or Entity(size=None).type,
+        cache_control=control,
+        fields=(
+            *(each for each in told.fields if each[0] != "Age" and (each[0] != "Expires" or caching.max_age is None)),
+            ("Age", str(max(0, floor(lifetime.age(now))))),
+        ),
+    )
+    return Cached(entity, f"{_NAME}; {status}; ttl={left}")
+
+
+def status_of(reason: str, *, error: BaseException | None = None, joined: bool = False, more: str = "") -> str:
+    """
+    Return the parameters of Cache-Status of what was asked for upstream.
+
+    :param reason: why.
+    :param error: what came of it, if that.
+    :param joined: whether another request had asked for it already.
+    """
+    status = f"; fwd-status={error.status}" if isinstance(error, HTTPStatusError) else ""
+    return f"fwd={reason}{status}{more}{'; collapsed' if joined else ''}"
+
+
+def passed(reason: str) -> Passed:
+    """Return that nothing was kept, and why it was asked for."""
+    return Passed(f"{_NAME}; fwd={reason}; stored=?0")
+
+
+def asked_of(remote: Remote, kind: str) -> dict[str, str]:
+    """
+    Return the headers of a request upstream on which an answer may depend, names in lower case.
+
+    Credentials are not among them: what is stored is only for the Remote that has them.
+    """
+    given = {name.lower(): value for name, value in remote.headers.items() if name.lower() in PUBLIC}
+    agent = {} if remote.user_agent is None else {"user-agent": remote.user_agent}
+    asked = {"accept": "*/*", "accept-encoding": "identity", **agent, **given}
+    return {**asked, "accept": accept_of(kind)} if kind else asked
+
+
+def vary_of(fields: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the headers *asked* with which the Vary of a response names."""
+    names = {name.strip(" \t").lower() for name in fields.get("vary", "").split(",")}
+    return {name: value for name, value in asked.items() if name in names}
