@@ -8,12 +8,12 @@ from math import floor
 from attrs import define, field, frozen
 
 from twisted_pulp.catalog.cached import CachedRow
-from twisted_pulp.errors import HTTPStatusError
 from twisted_pulp.headers import PUBLIC
 from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._fields import Forwarded, forwarded
 from twisted_pulp.streamer._lifetime import Lifetime, Times
+from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._negotiated import accept_of
 
 __all__ = ["Cached", "Known", "Passed", "answered", "asked_of", "status_of", "vary_of"]
@@ -52,10 +52,12 @@ class Known:
 
     :ivar row: of the catalog.
     :ivar looked: when its body was last seen in the storage, on the reactor's clock.
+    :ivar status: what the upstream has answered last: 200, or 304.
     """
 
     row: CachedRow
     looked: float
+    status: int = 200
     told: Forwarded = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -83,7 +85,7 @@ def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cache
         size=known.row.size,
         sha256=known.row.sha256,
         modified=told.modified,
-        type=told.type or Entity(size=None).type,
+        type=told.type or media_type(known.row.url.partition("?")[0]),
         cache_control=control,
         fields=(
             *(each for each in told.fields if each[0] != "Age" and (each[0] != "Expires" or caching.max_age is None)),
@@ -93,16 +95,17 @@ def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cache
     return Cached(entity, f"{_NAME}; {status}; ttl={left}")
 
 
-def status_of(reason: str, *, error: BaseException | None = None, joined: bool = False, more: str = "") -> str:
+def status_of(reason: str, status: int | None, more: str, *, joined: bool) -> str:
     """
     Return the parameters of Cache-Status of what was asked for upstream.
 
     :param reason: why.
-    :param error: what came of it, if that.
+    :param status: that the upstream has answered with, or None.
+    :param more: what came of it.
     :param joined: whether another request had asked for it already.
     """
-    status = f"; fwd-status={error.status}" if isinstance(error, HTTPStatusError) else ""
-    return f"fwd={reason}{status}{more}{'; collapsed' if joined else ''}"
+    answered = "" if status is None else f"; fwd-status={status}"
+    return f"fwd={reason}{answered}; {more}{'; collapsed' if joined else ''}"
 
 
 def passed(reason: str) -> Passed:

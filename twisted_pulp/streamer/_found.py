@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from twisted_pulp.catalog.paths import Name
+from twisted_pulp.streamer._caching import DEFAULT, Caching
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._upstream import Place
 from twisted_pulp.streamer._wanted import Wanted
@@ -46,6 +47,7 @@ class Through:
     :ivar path: relative to the Remote's URL, decoded.
     :ivar immutable: whether what is there never changes.
     :ivar wanted: how it is fetched.
+    :ivar caching: how long it is kept, if it may change.
     """
 
     remote_id: int
@@ -53,6 +55,7 @@ class Through:
     path: str
     immutable: bool
     wanted: Wanted
+    caching: Caching = DEFAULT
 
 
 @frozen

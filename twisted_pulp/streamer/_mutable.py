@@ -75,6 +75,7 @@ class Mutable:
         caching: Caching = DEFAULT,
         *,
         name: str | None = None,
+        missing: bool = False,
     ) -> Deferred[Cached | Passed]:
         """
         Return a Deferred of the file at *url*, as fresh as it must be.
@@ -84,16 +85,17 @@ class Mutable:
         :param header: gives the values of the client's headers; only Accept is looked at.
         :param caching: how long files are kept.
         :param name: what the file is known by, if *url* has secrets; default *url*.
+        :param missing: whether the body, which should be stored, is not.
         :returns: a Deferred of what is stored, or of `Passed`: then it must be fetched for this client alone. To cancel
             it disturbs nobody else. It fails as a download does, with `NotFound` only when the upstream said so.
         """
         if self._closed:
             raise Cancelled(detail="the server is going down")
         page = Page(remote_id, name or url, negotiated(header), remote, url, caching)
-        return Deferred.fromCoroutine(self._fetch(page))
+        return Deferred.fromCoroutine(self._fetch(page, missing))
 
-    async def _fetch(self, page: Page) -> Cached | Passed:
-        known = self._shelf.remembered(page)
+    async def _fetch(self, page: Page, missing_body: bool) -> Cached | Passed:
+        known = None if missing_body else self._shelf.remembered(page)
         consultation = self._consulted(page, known)
         if not consultation.fresh:
             known = await self._shelf.find(page)
@@ -120,15 +122,11 @@ class Mutable:
         try:
             came = await self._flight(page, known, consultation).wait()
         except PulpError as error:
-            return self._despite(
-                error,
-                known,
-                consultation,
-                status_of(reason, error=error, joined=joined, more="; detail=stale-if-error"),
-            )
+            status = status_of(reason, getattr(error, "status", None), "detail=stale-if-error", joined=joined)
+            return self._despite(error, known, consultation, status)
         if came is None:
             return passed(reason)
-        status = status_of(reason, joined=joined, more="; stored")
+        status = status_of(reason, came.status, "stored", joined=joined)
         return self._given(came, self._consulted(page, came), status)
 
     def _consulted(self, page: Page, known: Known | None) -> Consultation:

@@ -163,7 +163,7 @@ class Published:
             if kept is not None:
                 return kept
         wanted = self._wanted_there(base, remote, remote_id, place, text, immutable)
-        return Through(remote_id, place, text, immutable, wanted)
+        return Through(remote_id, place, text, immutable, wanted, base.rules.caching.of(text))
 
     def _wanted_there(
         self, base: Base, remote: Remote, remote_id: int, place: Place, path: str, immutable: bool

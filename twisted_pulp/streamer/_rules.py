@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from twisted_pulp.errors import SettingsError
+from twisted_pulp.streamer._caching import DEFAULT, Caching, caching_of
 
 __all__ = ["IMMUTABLE", "Rules", "rules_of"]
 
@@ -41,10 +42,12 @@ class Rules:
     What a Distribution says about the files of a tree that is pulled through.
 
     :ivar early_ranges: whether a part of a file goes out before the whole of it is verified.
+    :ivar caching: how long those that may change are kept.
     """
 
     _immutable: re.Pattern[str] = field(repr=False)
     early_ranges: bool = False
+    caching: Caching = DEFAULT
 
     def immutable(self, path: str) -> bool:
         """Return whether the file at *path*, relative and decoded, never changes."""
@@ -60,6 +63,7 @@ def rules_of(settings: Mapping[str, Any]) -> Rules:
 
     ``immutable``: shell patterns of relative paths, in which ``*`` matches slashes, too; default: `IMMUTABLE`.
     ``early_ranges``: default false.
+    ``cache``: see `twisted_pulp.streamer._caching.caching_of`.
 
     :raises SettingsError: when one of them is not what it must be.
     """
@@ -70,4 +74,5 @@ def rules_of(settings: Mapping[str, Any]) -> Rules:
         raise SettingsError("immutable", globs, "a list of patterns, such as *.deb")
     if not isinstance(early, bool):
         raise SettingsError("early_ranges", early, "true or false")
-    return Rules(_DEFAULT if globs is None else _pattern(globs), early)
+    caching = caching_of(settings["cache"]) if "cache" in settings else DEFAULT
+    return Rules(_DEFAULT if globs is None else _pattern(globs), early, caching)

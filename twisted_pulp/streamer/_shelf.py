@@ -93,7 +93,7 @@ class Shelf:
             used=now,
         )
         self._retire(await self._catalog.write(cached.save, row, now))
-        known = Known(row, self._seconds())
+        known = Known(row, self._seconds(), 304 if received.sha256 is None else 200)
         self._remembered.put(page.key, known)
         return known
 

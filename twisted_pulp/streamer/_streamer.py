@@ -14,6 +14,7 @@ from twisted_pulp.catalog import Catalog
 from twisted_pulp.errors import Cancelled, NotStored, PulpError, StorageDamaged
 from twisted_pulp.interfaces import IStorage
 from twisted_pulp.streamer._body import Stored
+from twisted_pulp.streamer._cached import Passed
 from twisted_pulp.streamer._client import cut
 from twisted_pulp.streamer._cold import send_cold
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
@@ -22,6 +23,7 @@ from twisted_pulp.streamer._flight import Threshold
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
 from twisted_pulp.streamer._hot import Hot
+from twisted_pulp.streamer._mutable import Mutable
 from twisted_pulp.streamer._pages import send_directory, send_moved
 from twisted_pulp.streamer._path import path_of
 from twisted_pulp.streamer._published import Published
@@ -43,10 +45,12 @@ class Streamer:
     :param catalog: what is known.
     :param storage: keeps the files.
     :param memory: bytes of small files that are kept in memory; default 16 MiB.
+    :param cache: bytes of files that may change and are kept all the same, at most; default 4 GiB.
     :param finish_at: the share of a file from which on it is fetched to its end although all its clients have gone;
         default 0.5. 0 always, above 1 never.
     :param now: seconds since the epoch, as `time.time`, the default.
     :ivar flights: transfers that are under way.
+    :ivar mutable: keeps files of upstreams that may change.
     :ivar published: finds what is at a path.
     """
 
@@ -59,6 +63,7 @@ class Streamer:
         storage: IStorage,
         *,
         memory: int = 16 << 20,
+        cache: int = 4 << 30,
         finish_at: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -66,6 +71,7 @@ class Streamer:
         self._records = Records(catalog, now)
         self.published = Published(catalog, self._records, context.reactor.seconds)
         self.flights = Flights(context, storage, Threshold(share=finish_at))
+        self.mutable = Mutable(context, catalog, storage, capacity=cache)
 
         def in_thread(f: Callable[..., Any], *args: Any) -> Deferred[Any]:
             return context.threads.lane()(f, *args)  # type: ignore[no-any-return]
@@ -158,9 +164,31 @@ class Streamer:
     async def _send_through(self, request: Any, found: Through) -> None:
         if found.immutable:
             await self._send_cold(request, Entity(size=None, cache_control=IMMUTABLE), found)
-        else:
-            # Whatever may change is fetched for each client, and kept by nobody.
+        elif found.wanted.policy == "streamed":  # nothing of it is ever kept
             await self._send_cold(request, Entity(size=None), found)
+        else:
+            await self._send_mutable(request, found)
+
+    async def _send_mutable(self, request: Any, found: Through, *, missing: bool = False) -> None:
+        header, remote = request.requestHeaders.getRawHeaders, found.wanted.remote
+        place = found.place
+        got = await self.mutable.fetch(
+            found.remote_id, remote, place.url, header, found.caching, name=place.name, missing=missing
+        )
+        if request._disconnected:
+            return
+        request.setHeader(b"Cache-Status", got.cache_status.encode("ascii"))
+        if isinstance(got, Passed):
+            await self._send_cold(request, Entity(size=None), found)
+            return
+        try:
+            sending = self._stored.send(request, got.entity)
+            if sending is not None:
+                await sending
+        except NotStored:
+            if missing:
+                raise
+            await self._send_mutable(request, found, missing=True)
 
     async def _send_cold(self, request: Any, entity: Entity, found: Cold | Through) -> None:
         await send_cold(request, self.flights, found.wanted, entity, self._now(), self._reactor)
@@ -192,6 +220,7 @@ class Streamer:
             waiting: Deferred[None] = Deferred()
             next(iter(self._answering)).addBoth(_tell, waiting)
             await waiting
+        await outlasting(self.mutable.close())
         await self._records.close()
 
 
