@@ -10,7 +10,10 @@ def test_kept() -> None:
     cache = Cache()
     cache.upstream.answer = reply(b"one", Cache_Control="max-age=60", Date=date(0))
     first = cache.get()
-    assert (b"one", "twisted_pulp; fwd=uri-miss; stored; ttl=60") == (cache.body(first), first.cache_status)
+    assert (b"one", "twisted_pulp; fwd=uri-miss; fwd-status=200; stored; ttl=60") == (
+        cache.body(first),
+        first.cache_status,
+    )
     cache.clock.advance(59)
     again = cache.get()
     assert (b"one", "twisted_pulp; hit; ttl=1") == (cache.body(again), again.cache_status)
