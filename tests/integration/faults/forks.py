@@ -113,9 +113,13 @@ class Fork:
 
     def kill(self) -> None:
         """End it at once, if it runs."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
         if self.running():
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, number)
 
     async def ended(self, seconds: float = 60) -> int:
         """Wait for its end, and return its status: negative when a signal ended it."""
