@@ -43,7 +43,7 @@ class ArtifactDownloader(Stage):
     code, message = "sync.downloading.artifacts", "Downloading Artifacts"
 
     def __init__(self) -> None:
-        #: Who waits for the file at a path.
+        #: Who waits for which file, by name.
         self._waiting: dict[str, list[_Wanted]] = {}
 
     async def run(self) -> None:
@@ -83,18 +83,18 @@ class ArtifactDownloader(Stage):
 
     async def _download(self, waiting: _Unit, artifact: DeclarativeArtifact) -> Download | None:
         """Return the Download of *artifact*, or None when the same one is on its way."""
-        path = self.sync.storage.temporary(name_of(artifact))
-        others = self._waiting.get(path)
+        sync, name = self.sync, name_of(artifact)
+        others = self._waiting.get(name)
         if others is not None:
             others.append((waiting, artifact))
             return None
-        self._waiting[path] = [(waiting, artifact)]
-        await self.sync.flight.begin(artifact)
+        self._waiting[name] = [(waiting, artifact)]
+        await sync.flight.begin(artifact)
+        path = sync.flight.path(sync.storage, name)
         return Download(artifact.sources, path, size=artifact.size, digests=artifact.digests, attachment=artifact)
 
     def _done(self, report: DownloadReport) -> Awaitable[None] | None:
-        download: Any = report.download
-        wanted = self._waiting.pop(download.path)
+        wanted = self._waiting.pop(name_of(report.attachment))
         if report.error is None:
             sync, size = self.sync, report.size or 0
             sync.flight.landed(report.attachment, report)
@@ -102,6 +102,8 @@ class ArtifactDownloader(Stage):
             sync.downloaded += 1
             sync.bytes += size
         else:
+            download: Any = report.download
+            self.sync.flight.lost(download.path)
             report.attachment.release()
         finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]
         if len(finished) == 1:

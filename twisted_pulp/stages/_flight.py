@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
 
 from twisted_pulp.stages._budget import Budget
 from twisted_pulp.stages._declarative import DeclarativeArtifact
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from twisted_pulp.download import DownloadReport
 
 __all__ = ["Flight"]
+
+
+# Of all syncs of this process, by storage.
+_flights: WeakKeyDictionary[Any, WeakSet[Flight]] = WeakKeyDictionary()
 
 
 def nothing() -> None:
@@ -29,7 +35,25 @@ class Flight:
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._landed: dict[DeclarativeArtifact, None] = {}
+        self._paths: set[str] = set()
         self.hurry: Callable[[], None] = nothing
+
+    def path(self, storage: Any, name: str) -> str:
+        """
+        Return where the artifact known as *name* is to land.
+
+        It is the same in each run, unless another sync has begun and not yet stored what lands there.
+        """
+        flights = _flights.get(storage)
+        if flights is None:
+            flights = _flights[storage] = WeakSet()
+        if self not in flights:
+            flights.add(self)
+        path: str = storage.temporary(name)
+        if len(flights) > 1 and any(path in each._paths for each in flights if each is not self):
+            path = storage.temporary(f"{name}-{token_hex(8)}")
+        self._paths.add(path)
+        return path
 
     async def begin(self, artifact: DeclarativeArtifact) -> None:
         """Wait until the budget has a place for *artifact*."""
@@ -48,8 +72,13 @@ class Flight:
     def stored(self, artifact: DeclarativeArtifact) -> None:
         """*artifact* is in the storage, or cannot be."""
         self._landed.pop(artifact, None)
+        self._paths.discard(artifact.path or "")
         artifact.path = None
         artifact.release()
+
+    def lost(self, path: str) -> None:
+        """Nothing will land at *path*."""
+        self._paths.discard(path)
 
     @property
     def left(self) -> list[DeclarativeArtifact]:

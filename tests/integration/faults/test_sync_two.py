@@ -47,8 +47,7 @@ def hold(upstream: Upstream) -> Deferred[None]:
 # Processes
 
 
-@pytest.mark.parametrize("on", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("names", ["one one", "one two"])
+@pytest.mark.parametrize(("on", "names"), [("sqlite", "one one"), ("sqlite", "one two"), ("postgresql", "one one")])
 @ensureDeferred
 async def test_processes(
     start_forks: Callable[..., Forks],
@@ -86,12 +85,12 @@ async def test_processes(
             server.drop(database)
 
 
-# In one process, or in several that share a database
+# In one process, with one catalog or several
 
 
 @define
 class Part:
-    """A catalog, storage and context, as one process has them."""
+    """A catalog and context, and the storage that all share."""
 
     catalog: Catalog
     storage: DirectoryStorage
@@ -109,23 +108,24 @@ class Part:
     async def close(self) -> None:
         """Give everything back."""
         await self.context.close()
-        await gatherResults([self.catalog.close(), self.storage.close()])
+        await self.catalog.close()
 
 
 @async_yield_fixture
 async def parts(reactor: IReactor, database: str, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[Part]]]:
-    """Make any number of them, on one database and one directory."""
+    """Make any number of them, on one database and one storage."""
     made: list[Part] = []
+    storage = await DirectoryStorage.open(reactor, tmp_path / "storage", fsync="none")
 
     async def part() -> Part:
         catalog = await Catalog.open(reactor, database)
-        storage = await DirectoryStorage.open(reactor, tmp_path / "storage", fsync="none")
         made.append(Part(catalog, storage, Context(reactor)))
         return made[-1]
 
     yield part
     for each in made:
         await each.close()
+    await storage.close()
 
 
 @ensureDeferred
