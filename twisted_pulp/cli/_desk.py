@@ -32,6 +32,7 @@ class Desk:
     :ivar data: the data directory, while the command works.
     :ivar view: shows how far it is; None: nothing is shown.
     :ivar status: the exit status.
+    :ivar parting: what is said when a signal ends it.
     """
 
     _log = Logger()
@@ -45,6 +46,7 @@ class Desk:
     data: DataDirectory = field(init=False)
     view: Any = field(init=False, default=None)
     status: int = field(init=False, default=0)
+    parting: str = field(init=False, default="interrupted; the same command goes on from here")
     _document: Any = field(init=False, default=None)
     _listing: Listing | None = field(init=False, default=None)
     _lines: list[str] = field(init=False, factory=list)
@@ -96,6 +98,10 @@ class Desk:
         elif not self.place.json:
             self._out.line(text)
 
+    def flush(self) -> None:
+        """Let what was said be seen now."""
+        self._out.flush()
+
     def complain(self, text: str) -> None:
         """Write a line to standard error."""
         if self.view is not None:
@@ -138,7 +144,7 @@ class Desk:
             self.view.stop()
             self.view = None
         if early:
-            self.complain("interrupted; the same command goes on from here")
+            self.complain(self.parting)
         if self._listing is not None:
             self._listing.end()
         elif self.place.json:

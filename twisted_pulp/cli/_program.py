@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from twisted_pulp.cli._commands import cleanup, export, jobs, sync, verify
+from twisted_pulp.cli._distribution_group import distribution, serve
 from twisted_pulp.cli._groups import remote, repository
 from twisted_pulp.cli._options import GetOptions, digest_of
 from twisted_pulp.cli._place import place, placed
@@ -99,5 +100,5 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     return run(config, names, probe)
 
 
-for _each in (sync, verify, cleanup, export, repository, remote):
+for _each in (sync, verify, cleanup, export, repository, remote, distribution, serve):
     program.add_command(_each)

@@ -204,7 +204,8 @@ class Streamer:
         assert why.value is not None
         refusal = refusal_of(why.value)
         if refusal.status >= 500:
-            self._log.info("{status} for {path}: {error}", status=refusal.status, path=request.path, error=why.value)
+            path = request.path.decode("latin-1")
+            self._log.warn("{status} for {path}: {error}", status=refusal.status, path=path, error=why.value)
         refusal.send(request)
 
     def close(self) -> Deferred[None]:
