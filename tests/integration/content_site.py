@@ -17,7 +17,17 @@ from twisted.web.resource import Resource
 from tests.integration.cold_site import Got
 from tests.servers.client import Socket
 from tests.servers.reactor import IReactor
-from twisted_pulp.catalog import Catalog, artifacts, contents, distributions, remotes, repositories, sources, versions
+from twisted_pulp.catalog import (
+    Catalog,
+    Key,
+    artifacts,
+    contents,
+    distributions,
+    remotes,
+    repositories,
+    sources,
+    versions,
+)
 from twisted_pulp.context import Context
 from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.storage import DirectoryStorage
@@ -149,7 +159,8 @@ async def opened(reactor: Any, context: Context, catalog: Catalog, directory: Pa
 @async_yield_fixture
 async def content(reactor: IReactor, context: Context, tmp_path: Path) -> AsyncIterator[Content]:
     """A site that serves nothing yet, with a catalog in SQLite."""
-    catalog = await Catalog.open(reactor, f"sqlite:///{tmp_path}/catalog.sqlite")
+    key = Key.open(tmp_path / "key")
+    catalog = await Catalog.open(reactor, f"sqlite:///{tmp_path}/catalog.sqlite", key=key)
     async for made in opened(reactor, context, catalog, tmp_path):
         yield made
     await catalog.close()
