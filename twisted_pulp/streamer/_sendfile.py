@@ -12,7 +12,7 @@ memory; if not, a thread reads them, to nowhere, and then it has.
 from __future__ import annotations
 
 import os
-from errno import EINVAL, ENOSYS, EOPNOTSUPP
+from errno import EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -155,7 +155,7 @@ class Sendfile:
         return self._quiet
 
     def _failed(self, error: OSError) -> None:
-        if not self.begun and error.errno in (EINVAL, ENOSYS, EOPNOTSUPP):
+        if not self.begun and error.errno in (EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE):
             self._finish(Unsupported())
         else:  # EPIPE and the like, of which the transport hears too
             self._finish(Cancelled(detail="the client has gone"))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from tests.unit.streamer.site import Client
 from twisted_pulp.streamer import ContentSite
 from twisted_pulp.streamer._channel import BODY
 
@@ -37,41 +37,14 @@ class Answers(Resource):
         return request.path + bytes(self.size)
 
 
-class Client:
-    """The transport of a connection to a site, and what the client does."""
-
-    def __init__(self, clock: Clock, resource: Resource | None = None, **options: Any) -> None:
-        self.resource = resource or Answers()
-        self.transport = StringTransport()
-        self.transport.abortConnection = self.aborted  # type: ignore[method-assign]
-        self.aborts = 0
-        self.channel = ContentSite(self.resource, clock, **options).buildProtocol(None)  # type: ignore[arg-type]
-        self.channel.makeConnection(self.transport)
-
-    def aborted(self) -> None:
-        self.aborts += 1
-        self.transport.loseConnection()
-
-    def send(self, data: bytes) -> None:
-        """Send *data* at once."""
-        self.channel.dataReceived(data)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the server has ended the connection."""
-        return bool(self.transport.disconnecting)
-
-    def leave(self) -> None:
-        """End the connection."""
-        from twisted.internet.error import ConnectionDone
-        from twisted.python.failure import Failure
-
-        self.channel.connectionLost(Failure(ConnectionDone()))
+def client_of(clock: Clock, resource: Resource | None = None, **options: Any) -> Client:
+    """Return a client of a site with *resource*."""
+    return Client(clock, resource or Answers(), **options)
 
 
 def test_headers(clock: Clock) -> None:
     """Headers that come in drops do not win time."""
-    client = Client(clock)
+    client = client_of(clock)
     for byte in (GET[:-2] + b"X: aaaaaa")[:30]:
         assert not client.closed
         client.send(bytes([byte]))
@@ -83,7 +56,7 @@ def test_headers(clock: Clock) -> None:
 
 def test_silence(clock: Clock) -> None:
     """Who connects has thirty seconds to ask."""
-    client = Client(clock)
+    client = client_of(clock)
     clock.advance(29)
     assert not client.closed
     clock.advance(1)
@@ -93,7 +66,7 @@ def test_silence(clock: Clock) -> None:
 
 def test_idle(clock: Clock) -> None:
     """Between requests there are sixty seconds, and then thirty again."""
-    client = Client(clock)
+    client = client_of(clock)
     for _ in range(3):
         client.send(GET)
         clock.advance(59)
@@ -110,7 +83,7 @@ def test_idle(clock: Clock) -> None:
 
 def test_body(clock: Clock) -> None:
     """A body that comes in drops does not win time either."""
-    client = Client(clock)
+    client = client_of(clock)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
     for _ in range(59):
         clock.advance(1)
@@ -123,11 +96,11 @@ def test_body(clock: Clock) -> None:
 
 def test_answer_takes_time(clock: Clock) -> None:
     """While an answer is on its way, nothing is timed here."""
-    client = Client(clock, Answers(late=True))
+    client = client_of(clock, Answers(late=True))
     client.send(GET)
     clock.advance(3600)
     assert not client.closed
-    client.resource.requests[0].finish()  # type: ignore[attr-defined]
+    client.resource.requests[0].finish()
     clock.advance(59)
     assert not client.closed
     client.leave()
@@ -135,7 +108,7 @@ def test_answer_takes_time(clock: Clock) -> None:
 
 def test_own_times(clock: Clock) -> None:
     """All three are settings."""
-    client = Client(clock, headers_time=2, body_time=5, idle_time=9)
+    client = client_of(clock, headers_time=2, body_time=5, idle_time=9)
     client.send(GET)
     clock.advance(8)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
@@ -148,7 +121,7 @@ def test_own_times(clock: Clock) -> None:
 
 def test_does_not_take_refusal(clock: Clock) -> None:
     """Who is refused and does not go is cut off."""
-    client = Client(clock)
+    client = client_of(clock)
     client.send(b"nonsense\r\n")
     assert b"HTTP/1.1 400 Bad Request\r\n" + CLOSE == client.transport.value()
     clock.advance(29)
@@ -161,9 +134,9 @@ def test_does_not_take_refusal(clock: Clock) -> None:
 
 def test_dropped(clock: Clock) -> None:
     """A body is thrown away up to a limit, whether its length is said or not."""
-    client = Client(clock)
+    client = client_of(clock)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BODY + bytes(BODY))
-    assert 1 == len(client.resource.requests)  # type: ignore[attr-defined]
+    assert 1 == len(client.resource.requests)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     client.send(b"1\r\nx\r\n" * BODY)
     assert not client.closed
@@ -175,28 +148,28 @@ def test_dropped(clock: Clock) -> None:
 
 def test_flood(clock: Clock) -> None:
     """A client that asks and takes nothing has one answer too many waiting for it at most, and then all in order."""
-    client = Client(clock, Answers(size=1000))
+    client = client_of(clock, Answers(size=1000))
     client.send(GET * 2)
     client.channel.pauseProducing()  # the transport is full
     client.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % n for n in range(100)))
-    assert ("paused", 2) == (client.transport.producerState, len(client.resource.requests))  # type: ignore[attr-defined]
+    assert ("paused", 2) == (client.transport.producerState, len(client.resource.requests))
     client.channel.resumeProducing()
-    assert ("producing", 102) == (client.transport.producerState, len(client.resource.requests))  # type: ignore[attr-defined]
-    assert [b"/%d" % n for n in range(100)] == [each.path for each in client.resource.requests[2:]]  # type: ignore[attr-defined]
+    assert ("producing", 102) == (client.transport.producerState, len(client.resource.requests))
+    assert [b"/%d" % n for n in range(100)] == [each.path for each in client.resource.requests[2:]]
     client.leave()
 
 
 def test_flood_meanwhile(clock: Clock) -> None:
     """What is asked for while an answer is made waits, and a client that asks for much is not read."""
-    client = Client(clock, Answers(late=True))
+    client = client_of(clock, Answers(late=True))
     client.send(GET)
     client.send(GET * 1000)
-    assert ("paused", 1) == (client.transport.producerState, len(client.resource.requests))  # type: ignore[attr-defined]
+    assert ("paused", 1) == (client.transport.producerState, len(client.resource.requests))
     client.channel.pauseProducing()
     client.channel.resumeProducing()
     assert "paused" == client.transport.producerState
-    client.resource.requests[0].finish()  # type: ignore[attr-defined]
-    assert ("paused", 2) == (client.transport.producerState, len(client.resource.requests))  # type: ignore[attr-defined]
+    client.resource.requests[0].finish()
+    assert ("paused", 2) == (client.transport.producerState, len(client.resource.requests))
     client.leave()
 
 
@@ -209,7 +182,7 @@ def test_failure(clock: Clock, logged_errors: Any) -> None:
         def render(self, request: Any) -> Any:
             raise ZeroDivisionError("a secret")
 
-    client = Client(clock, Fails())
+    client = client_of(clock, Fails())
     client.send(GET)
     assert b"500" in client.transport.value()
     assert b"secret" not in client.transport.value()
@@ -224,7 +197,7 @@ def test_protocols(clock: Clock) -> None:
 
 def test_expect(clock: Clock) -> None:
     """Who waits for leave to send a body is told so, unless it is too long."""
-    client = Client(clock)
+    client = client_of(clock)
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
     assert client.transport.value().startswith(b"HTTP/1.1 100 Continue")
     client.send(b"abcGET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 70000\r\n\r\n")
@@ -254,12 +227,12 @@ _PIECES = st.sampled_from(
 def test_anything(pieces: list[bytes], step: int) -> None:
     """Whatever comes, and in whatever portions, is answered or refused, and nothing is left over."""
     clock, data = Clock(), b"".join(pieces)
-    whole, stepped = Client(clock), Client(clock)
+    whole, stepped = client_of(clock), client_of(clock)
     whole.send(data)
     for start in range(0, len(data), step):
         stepped.send(data[start : start + step])
     for client in (whole, stepped):
-        assert client.transport.value().count(b"200 OK") == len(client.resource.requests)  # type: ignore[attr-defined]
+        assert client.transport.value().count(b"200 OK") == len(client.resource.requests)
         assert (b" 400 " in client.transport.value() or b" 413 " in client.transport.value()) <= client.closed
     assert _without_dates(whole) == _without_dates(stepped)
     for client in (whole, stepped):
@@ -274,8 +247,8 @@ def _without_dates(client: Client) -> list[bytes]:
 @pytest.mark.parametrize("path", [b"http://h", b"http://h:80?q", b"HTTPS://h/a?b"])
 def test_whole_urls(clock: Clock, path: bytes) -> None:
     """Of a target that is a whole URL the path counts."""
-    client = Client(clock)
+    client = client_of(clock)
     client.send(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
-    [request] = client.resource.requests  # type: ignore[attr-defined]
+    [request] = client.resource.requests
     assert request.path == (b"/a" if b"/a" in path else b"/")
     client.leave()

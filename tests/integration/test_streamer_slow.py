@@ -1,0 +1,167 @@
+"""Clients that are slow on purpose, on a clock: they are cut off in time, cost little, and harm nobody."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.task import Clock
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+from tests.integration.stored import Served, StartSite, start_site
+from tests.servers.client import Socket
+
+__all__ = ["start_site"]
+
+DATA = random.Random(1).randbytes(16 << 20)
+#: What the server may hold in memory for one client, and what goes round it.
+MOST = (256 << 10) + 4096
+
+
+def held(transport: Any) -> int:
+    """Return the bytes that a connection of the server has in memory."""
+    while isinstance(transport, TLSMemoryBIOProtocol):
+        transport = transport.transport
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
+async def clients(reactor: Any, site: Served, count: int) -> list[Socket]:
+    """Connect *count* times."""
+    return [await Socket.to(reactor, site.port) for _ in range(count)]
+
+
+async def is_served(reactor: Any, site: Served) -> None:
+    """Assert that somebody else is answered."""
+    assert (await site.get("/small")).endswith(b"\r\n\r\nabc")
+
+
+async def pass_time(site: Served, clock: Clock, seconds: int, each: Callable[[], None]) -> None:
+    """Let *seconds* pass, and *each* be done every second."""
+    for _ in range(seconds):
+        each()
+        await site.until(lambda: True)
+        clock.advance(1)
+
+
+@pytest.mark.parametrize(
+    ("begun", "drop", "seconds"),
+    [
+        (b"", b"", 30),
+        (b"GET /small HTTP/1.1\r\nHost: a\r\nX: ", b"x", 30),
+        (b"GET /small HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", b"x", 60),
+        (b"GET /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 60),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_senders(
+    reactor: Any,
+    start_site: StartSite,
+    campaign_count: Callable[[int, int], int],
+    begun: bytes,
+    drop: bytes,
+    seconds: int,
+) -> None:
+    """Clients that send a byte a second are gone in time, while others are served."""
+    clock, count = Clock(), campaign_count(50, 1000)
+    site = await start_site(clock=clock)
+    await site.keep(b"/small", b"abc")
+    slow = await clients(reactor, site, count)
+    for client in slow:
+        client.send(begun)
+    await is_served(reactor, site)
+    for second in range(seconds - 1):
+        for client in slow:
+            client.send(drop)
+        if second % 10 == 0:
+            await is_served(reactor, site)
+        clock.advance(1)
+    await is_served(reactor, site)
+    assert [None] * count == [client.ended for client in slow]
+    clock.advance(2)  # the request of `is_served` came between
+    for client in slow:
+        await client.heard_all()
+        assert b"" == client.received
+    await is_served(reactor, site)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest_twisted.ensureDeferred
+async def test_readers(
+    reactor: Any, start_site: StartSite, tls: Any, campaign_count: Callable[[int, int], int], secure: bool
+) -> None:
+    """Clients that take nothing are cut off after a minute, hold little memory until then, and end incomplete."""
+    clock, count = Clock(), campaign_count(10, 200)
+    site = await start_site(clock=clock, tls=tls.server() if secure else None)
+    await site.keep(b"/large", DATA)
+    slow = await clients(reactor, site, count)
+    for client in slow:
+        if secure:
+            client.secure(tls.ca_file.read_bytes())
+        client.get("/large")
+        await client.heard(1)
+        client.pause()
+    await site.until(lambda: site.resource.asked == count)
+    for _ in range(59):
+        clock.advance(1)
+        assert all(held(transport) <= MOST for transport in site.resource.transports)
+    assert 0 == site.resource.ended
+    clock.advance(20)
+    await site.until(lambda: site.resource.ended == count)
+    for client in slow:
+        client.resume()
+        assert len(await client.heard_all()) < len(DATA)
+
+
+@pytest_twisted.ensureDeferred
+async def test_slow_but_alive(reactor: Any, start_site: StartSite) -> None:
+    """A client that takes a little every now and then gets all of it, however long it takes."""
+    clock = Clock()
+    site = await start_site(clock=clock)
+    await site.keep(b"/large", DATA)
+    [client] = await clients(reactor, site, 1)
+    client.get("/large")
+    while len(client.received) < len(DATA):
+        before = len(client.received)
+        client.pause()
+        clock.advance(45)
+        client.resume()
+        await client.heard(min(before + (2 << 20), len(DATA)))
+        # All that it could take meanwhile it has, before the next pause.
+    assert DATA == await client.answer()
+    await client.leave()
+
+
+@pytest_twisted.ensureDeferred
+async def test_flood(reactor: Any, start_site: StartSite) -> None:
+    """A client that asks hundreds of times and takes no answer has little waiting, and then all in order."""
+    site = await start_site()
+    for number in range(10):
+        await site.keep(b"/%d" % number, DATA[number : number + (60 << 10)])
+    [client] = await clients(reactor, site, 1)
+    client.pause()
+    for number in range(400):
+        client.get(f"/{number % 10}")
+    await site.until(lambda: site.resource.asked and held(site.resource.transports[0]) > 0)
+    for _ in range(50):
+        await site.until(lambda: True)
+        assert held(site.resource.transports[0]) <= MOST
+    assert site.resource.asked < 400
+    client.resume()
+    for number in range(400):
+        assert DATA[number % 10 :][: 60 << 10] == await client.answer()
+    await client.leave()
+
+
+@pytest_twisted.ensureDeferred
+async def test_leaves(reactor: Any, start_site: StartSite) -> None:
+    """Clients that leave in the middle leave nothing behind."""
+    site = await start_site()
+    await site.keep(b"/large", DATA)
+    for client in await clients(reactor, site, 20):
+        client.get("/large")
+        await client.heard(100_000)
+        await client.leave()
+    await site.until(lambda: site.resource.ended == 20)
