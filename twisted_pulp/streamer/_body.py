@@ -10,9 +10,10 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.tcp import Connection
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from twisted_pulp.errors import Cancelled, NotStored, StorageDamaged, StorageError
 from twisted_pulp.interfaces import IStorage
@@ -134,9 +135,30 @@ class Stored:
         answer.begin(request)
         for piece in answer.pieces:
             if isinstance(piece, Span):
-                await self.storage.produce(sha256, request, piece.first, piece.length())
+                await self.storage.produce(sha256, _Taker(request), piece.first, piece.length())
             else:
                 request.write(piece)
+
+
+@implementer(IConsumer)
+@define(eq=False)
+class _Taker:
+    """A request as a consumer, also when its client has gone."""
+
+    _request: Any
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        if self._request.channel is None:
+            producer.stopProducing()
+        else:
+            self._request.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        if getattr(self._request, "channel", None) is not None:
+            self._request.unregisterProducer()
+
+    def write(self, data: bytes) -> None:
+        self._request.write(data)
 
 
 def _ends(answer: Answer) -> list[int]:

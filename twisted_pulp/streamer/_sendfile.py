@@ -168,7 +168,8 @@ class Sendfile:
         if self._done.called:
             return
         self._armed = False
-        self._request.unregisterProducer()
+        if getattr(self._request, "channel", None) is not None:
+            self._request.unregisterProducer()
         if error is None:
             self._done.callback(None)
         else:
