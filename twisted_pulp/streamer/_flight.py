@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_pulp.download import Download, DownloadReport
-from twisted_pulp.errors import Cancelled, ConnectionLost, DigestMismatch, HTTPStatusError, PulpError, RetryLater
+from twisted_pulp.download import Download, DownloadReport, Source
+from twisted_pulp.errors import (
+    Cancelled,
+    ConnectionLost,
+    DigestMismatch,
+    HTTPStatusError,
+    PulpError,
+    RetryLater,
+    SizeMismatch,
+)
 from twisted_pulp.interfaces import Head
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._wanted import Wanted
@@ -61,6 +71,7 @@ class Flight:
     :param wanted: the artifact.
     :param body: makes, of this flight, the `Spool` or `Pipe` that its bytes go through.
     :param threshold: says what happens when all clients have gone.
+    :param clock: the reactor.
     :ivar head: when the first response has come: its `Head`.
     :ivar ready: when the first byte may be sent to a client.
     :ivar ended: when all of it is here and verified as far as it can be: the report.
@@ -69,8 +80,10 @@ class Flight:
 
     _log = Logger()
 
-    def __init__(self, wanted: Wanted, body: Callable[[Flight], Any], threshold: Threshold) -> None:
-        self.wanted, self._threshold = wanted, threshold
+    def __init__(
+        self, wanted: Wanted, body: Callable[[Flight], Any], threshold: Threshold, clock: IReactorTime
+    ) -> None:
+        self.wanted, self._threshold, self._clock = wanted, threshold, clock
         self.body = body(self)
         self.head: Moment[Head] = Moment()
         self.ready: Moment[None] = Moment()
@@ -80,7 +93,7 @@ class Flight:
         self.verified = self.joinable = False
         self._readers: dict[IReader, None] = {}
         self._running: Deferred[None] | None = None
-        self._over = self._closing = self._cancelled = False
+        self._over = self._closing = self._cancelled = self._told = False
 
     def __repr__(self) -> str:
         return f"<Flight {self.written} of {self.length} bytes, {self.readers} readers>"
@@ -116,6 +129,21 @@ class Flight:
             await downloader.close()
             self._over = True
             self._close_when_left()
+
+    def attempt_failed(self, _: Download, source: Source, error: PulpError) -> None:
+        """
+        Note that *source* failed; as a hook.
+
+        :raises CancelledError: when nothing can be saved: bytes have passed that cannot be taken back, and are wrong.
+        """
+        if self.wanted.failed is not None:
+            try:
+                self.wanted.failed(source, error)
+            except Exception:  # it is for others, and no reason to serve nothing
+                self._log.failure("the failure of a source could not be noted down")
+        if isinstance(error, SizeMismatch | DigestMismatch) and self.written and not self.body.rewindable:
+            self._fail(error)
+            raise CancelledError
 
     def _succeed(self, report: DownloadReport) -> None:
         self.verified, self.length = True, report.size
@@ -169,18 +197,29 @@ class Flight:
     def grown(self) -> None:
         """Tell those who read."""
         self._consider()
-        for reader in list(self._readers):
-            reader.look()
+        with self._listening():
+            for reader in list(self._readers):
+                reader.look()
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Do something when the transfer itself speaks: it cannot be broken off before it has finished."""
+        told, self._told = self._told, True
+        try:
+            yield
+        finally:
+            self._told = told
 
     def _consider(self) -> None:
         most = _STREAMED if self.body.forgets else _KEPT
         if self.head.past and (most < self.length if self.length is not None else most <= self.written):
-            self.ready.happen(None)
+            with self._listening():
+                self.ready.happen(None)
 
     def differs(self, offset: int) -> None:
         """Cut those who have read what was wrong from *offset* on."""
-        for reader in list(self._readers):
-            if reader.reach > offset:
+        with self._listening():
+            for reader in [each for each in self._readers if each.reach > offset]:
                 reader.cut(DigestMismatch(self.wanted.sources[0].url, "sha256", "the same bytes again", "others"))
 
     def least(self) -> int:
@@ -205,14 +244,20 @@ class Flight:
         if reader not in self._readers:
             return
         del self._readers[reader]
-        if self.body.forgets:
-            if self._readers:
-                self.body.trim()
-            elif not self.ended.past:
-                self.cancel()
-        elif not self._readers and not self.ended.past and not self._threshold.holds(self.written, self.length):
-            self.cancel()
+        if self._readers:
+            self.body.trim()
+        elif self._told:
+            self._clock.callLater(0, self._unwanted)
+        else:
+            self._unwanted()
         self._close_when_left()
+
+    def _unwanted(self) -> None:
+        """Give it up, if nobody wants it and it is not worth being finished."""
+        if self._readers or self.ended.past:
+            return
+        if self.body.forgets or not self._threshold.holds(self.written, self.length):
+            self.cancel()
 
     def _close_when_left(self) -> None:
         if self._over and not self._readers and not self._closing:

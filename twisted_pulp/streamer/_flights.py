@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_pulp.download import Download, DownloadReport, Source
-from twisted_pulp.errors import Cancelled, PulpError
+from twisted_pulp.download import Download, DownloadReport
+from twisted_pulp.errors import Cancelled
 from twisted_pulp.interfaces import IStorage
 from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._circuit import Circuit
@@ -24,7 +23,6 @@ from twisted_pulp.transfer import Hooks
 
 __all__ = ["Flights"]
 
-_log = Logger()
 # Seconds of Retry-After that a client is kept waiting for; a longer one it is told itself.
 _PATIENCE = 5.0
 _MANY = 256
@@ -86,7 +84,7 @@ class Flights:
             raise refusal.with_traceback(None)
 
     def _begun(self, wanted: Wanted, reader: IReader) -> Flight:
-        flight = Flight(wanted, self._body, self._threshold)
+        flight = Flight(wanted, self._body, self._threshold, self._context.reactor)
         self._flights[wanted.key] = flight
         self._all[flight] = None
         flight.landed.wait().addCallback(lambda _: self._landed(flight))
@@ -96,7 +94,7 @@ class Flights:
             lambda why: self._circuit.failed(wanted, why.value),
         )
         flight.ended.wait().addCallbacks(lambda _: None, lambda why: self._circuit.failed(wanted, why.value))
-        flight.start(self._downloader(wanted))
+        flight.start(self._downloader(wanted, Hooks(attempt_failed=flight.attempt_failed)))
         return flight
 
     def _landed(self, flight: Flight) -> None:
@@ -110,8 +108,7 @@ class Flights:
             return Pipe(context.reactor, flight)
         return Spool(self._storage, context.threads, context.reactor, flight)
 
-    def _downloader(self, wanted: Wanted) -> Any:
-        hooks = Hooks() if wanted.failed is None else Hooks(attempt_failed=_telling(wanted.failed))
+    def _downloader(self, wanted: Wanted, hooks: Hooks) -> Any:
         made = self._context.downloader(self._patient(wanted.remote), hooks=hooks)
         made.agent = self._context.agent(wanted.remote)  # not one for each of its likes
         return made
@@ -144,7 +141,7 @@ class Flights:
         return moment.wait()
 
     async def _asked(self, wanted: Wanted, moment: Moment[DownloadReport]) -> None:
-        downloader = self._downloader(wanted)
+        downloader = self._downloader(wanted, Hooks())
         try:
             report = await downloader.head(Download(wanted.sources))
             self._circuit.answered(wanted, report.source.url)
@@ -166,13 +163,3 @@ class Flights:
         for each in asking:
             each.cancel()
         return DeferredList([*landing, *asking]).addCallback(lambda _: None)
-
-
-def _telling(failed: Callable[[Source, PulpError], object]) -> Callable[[Download, Source, PulpError], None]:
-    def tell(_: Download, source: Source, error: PulpError) -> None:
-        try:
-            failed(source, error)
-        except Exception:  # it is for others, and no reason to serve nothing
-            _log.failure("the failure of a source could not be noted down")
-
-    return tell
