@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, TimeoutError, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
@@ -378,6 +378,15 @@ FAULTS: list[Callable[[Case, Answer], Answer]] = [
 ]  # fmt: skip
 
 
+async def in_time(reactor: IReactor, getting: Coroutine[object, object, Got], case: Case) -> Got:
+    """Wait for what a client gets, and name the *case* that makes it wait for ever."""
+    d = Deferred.fromCoroutine(getting)
+    try:
+        return await d.addTimeout(30, reactor)  # type: ignore[arg-type]
+    except TimeoutError:
+        pytest.fail(f"a client of {case} got no end")
+
+
 @pytest.mark.limit(3600)
 @ensureDeferred
 async def test_campaign(
@@ -388,7 +397,7 @@ async def test_campaign(
     complete = 0
     for number in range(count):
         case = Case(rng, number)
-        got = await cold.get(case.offer(cold, scripted), *filter(None, [case.asked]))
+        got = await in_time(reactor, cold.get(case.offer(cold, scripted), *filter(None, [case.asked])), case)
         came = got.whole and got.status in (200, 206)
         complete += came
         if came and not case.right(got):

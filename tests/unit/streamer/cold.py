@@ -46,6 +46,7 @@ class Client:
 
     method: bytes = b"GET"
     room: int | None = None
+    channel: Any = None
     requestHeaders: Headers = field(factory=Headers)
     responseHeaders: Headers = field(init=False, factory=Headers)
     body: bytearray = field(init=False, factory=bytearray)
@@ -65,7 +66,6 @@ class Client:
         """What can be aborted."""
         return self
 
-    channel = None
     sentLength = 0
 
     def abortConnection(self) -> None:
