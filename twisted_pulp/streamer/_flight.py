@@ -188,7 +188,7 @@ class Flight:
     def begun(self, head: Head) -> None:
         """A response has come; one that promises another length than those before is about another file."""
         length = self.wanted.size if self.wanted.size is not None else head.length
-        if self.head.past and length != self.length:
+        if self.length not in (None, length) and length is not None:
             self.differs(0)
         self.length = length
         self.head.happen(head)

@@ -131,6 +131,19 @@ def test_other_length(around: Surroundings) -> None:
     assert ("finished", BODY + BODY) == (other.state, bytes(other.body))
 
 
+def test_length_later(around: Surroundings) -> None:
+    """That a length becomes known later is no other length."""
+    client = around.ask(around.wanted(size=None))
+    response = around.body(length=False)
+    response.send(BODY[: 3 << 19])
+    response.end(Lost())
+    around.context.reactor.advance(1)
+    response = around.body()
+    response.send(BODY)
+    response.end()
+    assert ("finished", BODY) == (client.state, bytes(client.body))
+
+
 def test_resumed(around: Surroundings) -> None:
     """When it breaks off, the rest comes from the next source by Range, and clients notice nothing."""
     client = around.ask(around.wanted(BODY, "http://a/f", "http://b/f"))
