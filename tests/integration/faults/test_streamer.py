@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import Deferred, TimeoutError, gatherResults
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
@@ -119,8 +120,8 @@ async def test_row_80_wrong(cold: ColdSite, scripted: Scripted, size: int, asked
     if size == 100_000:
         assert (502, True) == (got.status, got.whole)
     else:
-        assert got.status in (0, 206 if asked else 200)
-        assert not got.whole
+        # An answer that has begun is cut, so that the client may see nothing of it; one that has not is another.
+        assert (got.status, got.whole) in [(0, False), (206 if asked else 200, False), (502, True)]
     passed = policy == "streamed" and size > 100_000  # what has passed cannot begin again
     assert ({scripted.url("/0")} if passed else {scripted.url("/0"), scripted.url("/1")}) == set(failed)
     assert (set(), []) == (await cold.storage.has([sha256(body)]), cold.kept)
@@ -383,7 +384,7 @@ async def in_time(reactor: IReactor, getting: Coroutine[object, object, Got], ca
     d = Deferred.fromCoroutine(getting)
     try:
         return await d.addTimeout(30, reactor)  # type: ignore[arg-type]
-    except TimeoutError:
+    except defer.TimeoutError:
         pytest.fail(f"a client of {case} got no end")
 
 
