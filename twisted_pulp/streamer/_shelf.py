@@ -55,8 +55,8 @@ class Shelf:
 
     async def find(self, page: Page) -> Known | None:
         """Return what is kept: perhaps another process has been faster; or somebody has removed the body."""
-        known = self._remembered.get(page.key)
         row = await self._catalog.read(cached.find, *page.key)
+        known = self._remembered.get(page.key)  # something may have come meanwhile
         if known is not None and (row is None or row.received <= known.row.received):
             row = known.row
         if row is None:
@@ -65,7 +65,7 @@ class Shelf:
             self._remembered.drop(page.key)
             await self._catalog.write(cached.delete, row)
             return None
-        known = self._remembered.get(page.key)  # something may have come since
+        known = self._remembered.get(page.key)
         if known is None or known.row.received < row.received:
             known = Known(row, 0.0)
         known.looked = self._seconds()

@@ -18,7 +18,7 @@ from twisted_pulp.catalog import remotes
 from twisted_pulp.catalog._tables import metadata
 from twisted_pulp.context import Context
 from twisted_pulp.errors import HTTPStatusError
-from twisted_pulp.settings import Remote
+from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.storage import MemoryStorage
 from twisted_pulp.streamer._caching import DEFAULT, Caching
 from twisted_pulp.streamer._mutable import Mutable
@@ -89,7 +89,7 @@ class _Context(Context):
         return self.upstream
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class MemoryCatalog:
     """
     A catalog in memory that answers at once.
@@ -142,7 +142,7 @@ class Cache:
         self.context.upstream = self.upstream
         self.catalog, self.storage = memory_catalog(), MemoryStorage(self.now)
         self.fields = fields
-        self.remote = Remote(url="http://h/")
+        self.remote = Remote(url="http://h/", retry=Retry(retries=0))
         self.mutable = Mutable(self.context, self.catalog, self.storage, **fields)  # type: ignore[arg-type]
 
     def now(self) -> float:
