@@ -27,7 +27,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 __all__ = ["chunks", "insert", "json_text", "parameters"]
 
@@ -93,6 +92,8 @@ def insert(
 
 @cache
 def _sqlite(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...], size: int) -> str:
+    from sqlalchemy.dialects import sqlite
+
     statement = _on_conflict(sqlite.insert(table), table, unique, change)
     compiled = statement.compile(dialect=sqlite.dialect(), column_keys=columns)
     assert tuple(compiled.positiontup or ()) == columns, "the columns are not in the table's order"
@@ -104,6 +105,8 @@ def _sqlite(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], cha
 
 @cache
 def _postgresql(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...]) -> Executable:
+    from sqlalchemy.dialects import postgresql
+
     kinds = [Text() if isinstance(table.c[name].type, JSON | String) else table.c[name].type for name in columns]
     arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in zip(columns, kinds, strict=True)]
     given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()

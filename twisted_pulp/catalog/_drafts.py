@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, null, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, bindparam, delete, exists, func, insert, null, select, update
 
 from twisted_pulp.catalog._bulk import chunks, parameters
 from twisted_pulp.catalog._history import VersionRow, latest, retain, undo
@@ -159,22 +160,19 @@ def seen(connection: Connection, draft: Draft, content_ids: Collection[int]) -> 
     :raises DraftLost: as `add` does.
     """
     _live(connection, draft)
-    statement = _SEEN[connection.dialect.name]
     for some in chunks(content_ids):
-        connection.execute(statement, {"in_version": draft.version_id, "ids": some})
+        connection.execute(_seen(connection.dialect.name), {"in_version": draft.version_id, "ids": some})
 
 
-_SEEN = {
-    name: made(version_seen)
-    .from_select(
-        ["version_id", "content_id"],
-        select(bindparam("in_version", type_=version.c.id.type), content.c.id)
-        .where(content.c.id.in_(parameters("ids")))
-        .order_by(content.c.id),
-    )
-    .on_conflict_do_nothing()
-    for name, made in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
+@cache
+def _seen(dialect: str) -> Executable:
+    # Only the dialect that is needed is imported.
+    insert_into = import_module(f"sqlalchemy.dialects.{dialect}").insert
+    units = select(bindparam("in_version", type_=version.c.id.type), content.c.id)
+    units = units.where(content.c.id.in_(parameters("ids"))).order_by(content.c.id)
+    into = insert_into(version_seen).from_select(["version_id", "content_id"], units)
+    made: Executable = into.on_conflict_do_nothing()
+    return made
 
 
 def remove(connection: Connection, draft: Draft, content_ids: Collection[int]) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     false,
     text,
 )
@@ -60,15 +62,30 @@ def _id() -> Column[int]:
     return Column("id", _ID, primary_key=True)
 
 
+# What only one dialect knows, by its name. SQLAlchemy imports every dialect that a table's own arguments name, at some
+# cost; so they learn it when they make the tables, and only the one that does.
+
 # An id that was given away is not given to another row: a sync may still hold the number of a row that is gone.
-_ONCE: dict[str, Any] = {"sqlite_autoincrement": True}
+_ONCE: dict[str, Any] = {"info": {"sqlite": {"autoincrement": True}}}
 
 # A row that is little more than its key lies in the tree of the key itself.
-_BY_KEY: dict[str, Any] = {"sqlite_with_rowid": False}
+_BY_KEY: dict[str, Any] = {"info": {"sqlite": {"with_rowid": False}}}
 
 
 def _some(name: str | None, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    only = {"where": text(where)}
+    return Index(name, *columns, info={"sqlite": only, "postgresql": only})
+
+
+def _tell(_: MetaData, connection: Connection, **_given: Any) -> None:
+    dialect = connection.dialect.name
+    made: list[Any] = metadata.sorted_tables
+    for each in (*made, *(index for table in made for index in table.indexes)):
+        if dialect in each.info:
+            each.dialect_options[dialect].update(each.info[dialect])
+
+
+event.listen(metadata, "before_create", _tell)
 
 
 def _to(name: str, other: str, *, delete: str = "CASCADE", null: bool = False, primary: bool = False) -> Column[int]:
