@@ -16,19 +16,26 @@ import msgspec
 from sqlalchemy import (
     ARRAY,
     JSON,
+    Boolean,
     ColumnElement,
     Connection,
+    Dialect,
     Executable,
     String,
     Table,
     Text,
+    TypeDecorator,
     bindparam,
     func,
     or_,
     select,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
-__all__ = ["chunks", "insert", "json_text", "parameters"]
+__all__ = ["among", "chunks", "insert", "json_text"]
 
 T = TypeVar("T")
 
@@ -50,9 +57,51 @@ def chunks(keys: Collection[T]) -> Iterator[Sequence[T]]:
         yield ordered[start : start + _KEYS]
 
 
-def parameters(name: str) -> Any:
-    """Return the place of a list in a statement: `column.in_(parameters("ids"))`."""
-    return bindparam(name, expanding=True)
+class _List(TypeDecorator[Sequence[Any]]):
+    """A list as one parameter: an array for PostgreSQL, JSON for SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return what the database has for it."""
+        return dialect.type_descriptor(ARRAY(self.kind) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Return what its driver takes."""
+        return list(value) if dialect.name == "postgresql" else json_text(list(value))
+
+
+class _Among(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """
+    Return the condition that *column* is one of a list, which the statement is given under *name*.
+
+    The list is one parameter. SQLAlchemy's own `in_` writes a statement anew for each list, with a parameter for each
+    item, which all have a price.
+    """
+    kind = Text() if isinstance(column.type, String) else column.type
+    return _Among(column, bindparam(name, type_=_List(kind)))
+
+
+@compiles(_Among, "sqlite")
+def _in_json(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 -- both by SQLAlchemy
+
+
+@compiles(_Among, "postgresql")
+def _in_array(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} = ANY ({values})"
 
 
 def json_text(value: Any) -> str:

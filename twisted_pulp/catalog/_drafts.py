@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, Executable, bindparam, delete, exists, func, insert, null, select, update
 
-from twisted_pulp.catalog._bulk import chunks, parameters
+from twisted_pulp.catalog._bulk import among, chunks
 from twisted_pulp.catalog._history import VersionRow, latest, retain, undo
 from twisted_pulp.catalog._tables import content, repository, version, version_content, version_seen
 from twisted_pulp.errors import DraftLost, NotInCatalog
@@ -101,7 +101,7 @@ def _places(connection: Connection, content_ids: Sequence[int]) -> tuple[dict[tu
     return places, sorted(alone.union(places.values()))
 
 
-_PLACES = select(content.c.id, content.c.type, content.c.place).where(content.c.id.in_(parameters("ids")))
+_PLACES = select(content.c.id, content.c.type, content.c.place).where(among(content.c.id, "ids"))
 
 
 def _others(connection: Connection, places: Mapping[tuple[str, str], int]) -> list[int]:
@@ -117,7 +117,7 @@ def _others(connection: Connection, places: Mapping[tuple[str, str], int]) -> li
 
 
 _AT_PLACES = select(content.c.id, content.c.place).where(
-    content.c.type == bindparam("type"), content.c.place.in_(parameters("places"))
+    content.c.type == bindparam("type"), among(content.c.place, "places")
 )
 
 
@@ -132,13 +132,13 @@ def _rows(connection: Connection, draft: Draft, content_ids: list[int]) -> dict[
 
 _STATE = select(_ROW.content_id, _ROW.removed).where(
     _OF_DRAFT,
-    _ROW.content_id.in_(parameters("ids")),
+    among(_ROW.content_id, "ids"),
     # Removed by no version or by this one; with OR, SQLite looks for each by the index of removals.
     func.coalesce(_ROW.removed, bindparam("number")) == bindparam("number"),
 )
 _PUT_BACK = (
     update(version_content)
-    .where(_OF_DRAFT, _ROW.removed == bindparam("number"), _ROW.content_id.in_(parameters("ids")))
+    .where(_OF_DRAFT, _ROW.removed == bindparam("number"), among(_ROW.content_id, "ids"))
     .values(removed=None)
 )
 _ADD = insert(version_content).from_select(
@@ -148,7 +148,7 @@ _ADD = insert(version_content).from_select(
         content.c.id,
         bindparam("number", type_=_ROW.added.type),
     )
-    .where(content.c.id.in_(parameters("ids")))
+    .where(among(content.c.id, "ids"))
     .order_by(content.c.id),
 )
 
@@ -169,7 +169,7 @@ def _seen(dialect: str) -> Executable:
     # Only the dialect that is needed is imported.
     insert_into = import_module(f"sqlalchemy.dialects.{dialect}").insert
     units = select(bindparam("in_version", type_=version.c.id.type), content.c.id)
-    units = units.where(content.c.id.in_(parameters("ids"))).order_by(content.c.id)
+    units = units.where(among(content.c.id, "ids")).order_by(content.c.id)
     into = insert_into(version_seen).from_select(["version_id", "content_id"], units)
     made: Executable = into.on_conflict_do_nothing()
     return made
@@ -190,12 +190,8 @@ def _take_out(connection: Connection, draft: Draft, content_ids: Sequence[int]) 
     return sum(connection.execute(statement, values).rowcount for statement in (_FORGET, _REMOVE))
 
 
-_FORGET = delete(version_content).where(
-    _CURRENT, _ROW.added == bindparam("number"), _ROW.content_id.in_(parameters("ids"))
-)
-_REMOVE = (
-    update(version_content).where(_CURRENT, _ROW.content_id.in_(parameters("ids"))).values(removed=bindparam("number"))
-)
+_FORGET = delete(version_content).where(_CURRENT, _ROW.added == bindparam("number"), among(_ROW.content_id, "ids"))
+_REMOVE = update(version_content).where(_CURRENT, among(_ROW.content_id, "ids")).values(removed=bindparam("number"))
 
 
 def remove_unseen(connection: Connection, draft: Draft) -> int:

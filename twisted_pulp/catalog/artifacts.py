@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
-from twisted_pulp.catalog._bulk import chunks, insert, parameters
+from twisted_pulp.catalog._bulk import among, chunks, insert
 from twisted_pulp.catalog._tables import artifact, artifact_digest, cached, content_artifact, pulled, version_file
 
 __all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "touch"]
@@ -62,11 +62,11 @@ def find(connection: Connection, wanted: Collection[tuple[str, str]]) -> dict[tu
     return found
 
 
-_BY_SHA256 = select(artifact.c.sha256, *_COLUMNS).where(artifact.c.sha256.in_(parameters("values")))
+_BY_SHA256 = select(artifact.c.sha256, *_COLUMNS).where(among(artifact.c.sha256, "values"))
 _BY_DIGEST = (
     select(artifact_digest.c.value, *_COLUMNS)
     .join_from(artifact_digest, artifact)
-    .where(artifact_digest.c.algorithm == bindparam("algorithm"), artifact_digest.c.value.in_(parameters("values")))
+    .where(artifact_digest.c.algorithm == bindparam("algorithm"), among(artifact_digest.c.value, "values"))
 )
 
 
@@ -85,9 +85,7 @@ def save(connection: Connection, new: Sequence[NewArtifact], now: float) -> dict
     return ids
 
 
-_TOUCHED = select(artifact.c.id, artifact.c.sha256, artifact.c.touched).where(
-    artifact.c.sha256.in_(parameters("values"))
-)
+_TOUCHED = select(artifact.c.id, artifact.c.sha256, artifact.c.touched).where(among(artifact.c.sha256, "values"))
 
 
 def touch(connection: Connection, ids: Collection[int], now: float) -> None:
@@ -103,7 +101,7 @@ def _touch(connection: Connection, ids: Sequence[int], now: float) -> None:
 
 _TOUCH = (
     update_of(artifact)
-    .where(artifact.c.id.in_(parameters("ids")), artifact.c.touched < bindparam("now"))
+    .where(among(artifact.c.id, "ids"), artifact.c.touched < bindparam("now"))
     .values(touched=bindparam("now"))
 )
 
@@ -159,4 +157,4 @@ def delete(connection: Connection, ids: Collection[int]) -> int:
     return sum(connection.execute(_DELETE, {"ids": some}).rowcount for some in chunks(sorted(ids)))
 
 
-_DELETE = delete_from(artifact).where(artifact.c.id.in_(parameters("ids")))
+_DELETE = delete_from(artifact).where(among(artifact.c.id, "ids"))

@@ -11,7 +11,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
 from twisted_pulp.catalog import artifacts
-from twisted_pulp.catalog._bulk import chunks, insert, json_text, parameters
+from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._tables import artifact, cached
 from twisted_pulp.catalog.artifacts import NewArtifact
 
@@ -158,7 +158,7 @@ def evict(connection: Connection, most: int, capacity: int) -> list[int]:
 
 
 _OLDEST = select(cached.c.id, cached.c.artifact_id, artifact.c.size).join_from(cached, artifact).order_by(cached.c.used)
-_DELETE = delete_from(cached).where(cached.c.id.in_(parameters("ids")))
+_DELETE = delete_from(cached).where(among(cached.c.id, "ids"))
 
 
 def unwanted(connection: Connection, ids: Collection[int], before: float) -> list[artifacts.Stored]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
-from twisted_pulp.catalog._bulk import chunks, insert, json_text, parameters
+from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._tables import artifact, content, content_artifact, version_content
 
 __all__ = [
@@ -98,7 +98,7 @@ def _found(connection: Connection, type: str, keys: Collection[str]) -> dict[str
 
 
 _BY_KEY = select(content.c.id, content.c.key, content.c.touched).where(
-    content.c.type == bindparam("type"), content.c.key.in_(parameters("keys"))
+    content.c.type == bindparam("type"), among(content.c.key, "keys")
 )
 
 
@@ -127,7 +127,7 @@ def touch(connection: Connection, ids: Collection[int], now: float) -> None:
 
 _TOUCH = (
     update_of(content)
-    .where(content.c.id.in_(parameters("ids")), content.c.touched < bindparam("now"))
+    .where(among(content.c.id, "ids"), content.c.touched < bindparam("now"))
     .values(touched=bindparam("now"))
 )
 
@@ -158,7 +158,7 @@ def attach(connection: Connection, files: Sequence[NewFile]) -> dict[tuple[int, 
 
 _FILE = "content_id", "path", "artifact_id", "size", "digests"
 _FILES = select(*(content_artifact.c[name] for name in ("id", "content_id", "path", "artifact_id"))).where(
-    content_artifact.c.content_id.in_(parameters("ids"))
+    among(content_artifact.c.content_id, "ids")
 )
 _FILL = (
     update_of(content_artifact)
@@ -184,7 +184,7 @@ def artifacts_of(connection: Connection, content_ids: Collection[int]) -> dict[i
 _OF: Select[*tuple[Any, ...]] = (
     select(content_artifact.c.id, *(content_artifact.c[name] for name in _FILE), artifact.c.sha256)
     .join_from(content_artifact, artifact, isouter=True)
-    .where(content_artifact.c.content_id.in_(parameters("ids")))
+    .where(among(content_artifact.c.content_id, "ids"))
     .order_by(content_artifact.c.content_id, content_artifact.c.path)
 )
 
@@ -218,7 +218,7 @@ def delete(connection: Connection, ids: Collection[int]) -> int:
     return sum(connection.execute(_DELETE, {"ids": some}).rowcount for some in chunks(sorted(ids)))
 
 
-_DELETE = delete_from(content).where(content.c.id.in_(parameters("ids")))
+_DELETE = delete_from(content).where(among(content.c.id, "ids"))
 
 
 def paths_of(connection: Connection, artifact_id: int, limit: int) -> list[str]:
