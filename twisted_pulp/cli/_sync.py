@@ -27,6 +27,8 @@ _ORDER = {code: at for at, code in enumerate((*_PARTS, "unassociating.content"))
 
 def sync(place: Place, options: SyncOptions) -> int:
     """Do what *options* ask for, and return the exit status."""
+    import twisted_pulp.content  # noqa: F401 -- here nothing is collected meanwhile
+
     fsync = "full" if options.fsync else "none"
     return worked(place, Syncing(options).act, write=True, wait=not options.no_wait, fsync=fsync)
 
