@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable
 from hashlib import sha256
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["ArtifactDownloader"]
 
 # Downloads at work for each connection that a host may have: while one is being written, the next request is out.
 _AHEAD = 4
+_ANY = "0" * 64
 
 
 @define(eq=False, slots=True)
@@ -49,7 +51,9 @@ class ArtifactDownloader(Stage):
     async def run(self) -> None:
         """Pass on each unit when its files are there."""
         sync = self.sync
-        downloader = sync.downloader()
+        # Held open, it need not be looked up for each file, nor looked into if it was empty.
+        self._directory = os.path.dirname(sync.storage.temporary(_ANY))
+        downloader = sync.downloader(directory=self._directory)
         try:
             with sync.progress(self.code, self.message) as self._report:
                 await downloader.download_each(self._downloads(), self._done, sync.concurrency or self._suited())
@@ -90,7 +94,7 @@ class ArtifactDownloader(Stage):
             return None
         self._waiting[name] = [(waiting, artifact)]
         await sync.flight.begin(artifact)
-        path = sync.flight.path(sync.storage, name)
+        path = os.path.basename(sync.flight.path(sync.storage, name))
         return Download(artifact.sources, path, size=artifact.size, digests=artifact.digests, attachment=artifact)
 
     def _done(self, report: DownloadReport) -> Awaitable[None] | None:
@@ -103,7 +107,7 @@ class ArtifactDownloader(Stage):
             sync.bytes += size
         else:
             download: Any = report.download
-            self.sync.flight.lost(download.path)
+            self.sync.flight.lost(os.path.join(self._directory, download.path))
             report.attachment.release()
         finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]
         if len(finished) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -20,6 +21,8 @@ __all__ = ["READ", "Batch"]
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Files open at once. All are changed before the first is brought to the disk, which so takes the others along.
 _TOGETHER = 64
+# Seconds. A file that was written this lately is as good as stored now; cleanups wait for longer.
+_NEW = 10.0
 
 
 class _File:
@@ -53,6 +56,7 @@ class Batch:
     def adopt(self, adoptions: Sequence[Adoption]) -> list[StorageError | None]:
         """Return, for each, why it is no artifact now; None if it is one."""
         self._root.begin()
+        self._began = time.time()
         files = [_File(each) for each in adoptions]
         order = iter(sorted(files, key=lambda file: file.adoption.sha256))
         with Folders(self._root) as folders:
@@ -101,7 +105,8 @@ class Batch:
             raise StorageDamaged(f"{file.adoption.path} is not the announced file of {file.adoption.size} bytes")
         if facts.st_nlink != 1:  # a file:// URL that was linked
             self._own(file)
-        os.utime(file.fd)  # artifacts that were stored lately are no orphans yet
+        if facts.st_mtime < self._began - _NEW:
+            os.utime(file.fd)  # artifacts that were stored lately are no orphans yet
         os.fchmod(file.fd, 0o444)
         if self._fsync != "none":
             self._system.hasten(file.fd)
@@ -126,7 +131,7 @@ class Batch:
         sha256 = file.adoption.sha256
         folder = folders.of(sha256, make=True)
         assert folder is not None
-        if (file.fd >= 0 and self._replace) or not self._there(file, folder):
+        if folders.made or (file.fd >= 0 and self._replace) or not self._there(file, folder):
             self._system.rename(file.name, sha256, self._root.tmp, folder)
             file.new = True
         folders.changed.add(sha256[:4])

@@ -22,6 +22,7 @@ class Folders:
 
     :param root: of the storage.
     :ivar changed: those to `sync`, by the names of the artifacts' folders.
+    :ivar made: whether the folder that `of` returned was made by this call, and nothing is in it.
     """
 
     def __init__(self, root: Root) -> None:
@@ -29,6 +30,7 @@ class Folders:
         self._names: list[str] = []
         self._fds: list[int] = []
         self.changed: set[str] = set()
+        self.made = self._missing = False
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +47,7 @@ class Folders:
         :param make: whether it is made then.
         :raises StorageDamaged: when something else is in its place.
         """
-        names = self._names
+        names, self.made = self._names, False
         for depth, name in enumerate(parts(sha256)):
             if len(names) > depth and names[depth] == name:
                 continue
@@ -60,15 +62,18 @@ class Folders:
     def _down(self, name: str, make: bool) -> int | None:
         parent = self._fds[-1] if self._fds else self._root.artifact
         path = "/".join((self._root.path, "artifact", *self._names, name))
-        try:
-            return opened(name, parent, path)
-        except FileNotFoundError:
-            if not make:
-                return None
+        # Where the last one was missing, this one may be, too: then to make it at once is one call less.
+        if not (make and self._missing):
+            try:
+                return opened(name, parent, path)
+            except FileNotFoundError:
+                if not make:
+                    return None
         try:
             self._root.system.mkdir(name, parent)
-        except FileExistsError:  # another thread was faster
-            pass
+            self.made = self._missing = True
+        except FileExistsError:
+            self.made = self._missing = False
         return opened(name, parent, path)
 
     def _keep(self, depth: int) -> None:

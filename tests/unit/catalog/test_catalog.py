@@ -77,7 +77,8 @@ from twisted.internet import reactor
 from twisted_pulp.catalog import Catalog
 Catalog.open(reactor, "sqlite:///c.sqlite").addCallback(lambda c: c.close()).addBoth(lambda _: reactor.stop())
 reactor.run()
-print(sorted({"alembic", "cryptography.fernet", "psycopg"} & set(sys.modules)))
+unwanted = {"alembic", "cryptography.fernet", "psycopg", "sqlalchemy.dialects.postgresql"}
+print(sorted(unwanted & set(sys.modules)))
 """
     for _ in range(2):
         environ = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -1,0 +1,61 @@
+"""Statements about many rows, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Connection, Select, select
+
+from twisted_pulp.catalog import contents
+from twisted_pulp.catalog._bulk import among
+from twisted_pulp.catalog._tables import content
+from twisted_pulp.catalog.contents import NewContent
+
+KEYS = ['["it\'s"]', '["\\"a\\\\b\\""]', '["%s :name ?"]', '["ü €"]', '["{}"]', "[]"]
+
+
+def saved(connection: Connection) -> dict[str, int]:
+    """Save a unit of each key, and return their numbers."""
+    ids = contents.save(connection, [NewContent("file", key, key, {}) for key in KEYS], 1.0)
+    return {key: ids["file", key] for key in KEYS}
+
+
+def found(connection: Connection, statement: Select[str], values: object) -> list[str]:
+    """Return what *statement* finds."""
+    return sorted(connection.scalars(statement, {"values": values}))
+
+
+def test_texts(connection: Connection) -> None:
+    """A list of texts finds the rows that have one of them, whatever characters are in it."""
+    saved(connection)
+    statement = select(content.c.key).where(among(content.c.key, "values"))
+    assert sorted(KEYS) == found(connection, statement, KEYS)
+    assert [KEYS[0]] == found(connection, statement, [KEYS[0], "another"])
+
+
+def test_numbers(connection: Connection) -> None:
+    """A list of numbers does so too, those that no row has and those of 63 bits among them."""
+    ids = saved(connection)
+    statement = select(content.c.key).where(among(content.c.id, "values"))
+    assert sorted(KEYS[:2]) == found(connection, statement, [ids[KEYS[0]], ids[KEYS[1]], (1 << 63) - 1])
+
+
+@pytest.mark.parametrize("column", [content.c.key, content.c.id])
+def test_nothing(connection: Connection, column: object) -> None:
+    """An empty list finds nothing."""
+    saved(connection)
+    assert [] == found(connection, select(content.c.key).where(among(column, "values")), [])  # type: ignore[arg-type]
+
+
+def test_thousands(connection: Connection) -> None:
+    """However long the list is, it is one parameter."""
+    ids = saved(connection)
+    statement = select(content.c.key).where(among(content.c.id, "values"))
+    assert sorted(KEYS) == found(connection, statement, range(min(ids.values()), min(ids.values()) + 100_000))
+
+
+def test_anew(connection: Connection) -> None:
+    """A statement is the same for every list, of whichever column."""
+    ids = saved(connection)
+    for key, number in ids.items():
+        both = among(content.c.id, "values") & among(content.c.key, "keys")
+        assert [key] == [*connection.scalars(select(content.c.key).where(both), {"values": [number], "keys": KEYS})]
