@@ -21,7 +21,7 @@ from benchmarks.race import Lost, Run
 from benchmarks.server import serving
 from benchmarks.sync_course import SyncCourse
 from benchmarks.sync_goals import HUGE, LARGE, LARGE_IMMEDIATE, PEER, Measure, figures, limits, missed, walls
-from benchmarks.upstream import upstream
+from benchmarks.upstream import Upstream, upstream
 
 _TMPFS = Path("/dev/shm")
 _UNITS, _MANY, _VERY_MANY = 5_000, 100_000, 500_000
@@ -74,11 +74,15 @@ class _Place:
             yield url
 
 
+def _course(arguments: argparse.Namespace, place: _Place, files: Upstream) -> SyncCourse:
+    return SyncCourse.made(files, place.work, arguments.jobs, durable=arguments.durable)
+
+
 def _small(arguments: argparse.Namespace, place: _Place) -> list[Measure]:
     units = max(1, round(_UNITS * arguments.scale))
     measures: dict[str, Measure] = {}
     with upstream(place.root, place.base, units) as files:
-        course = SyncCourse.made(files, place.work, arguments.jobs, durable=arguments.durable)
+        course = _course(arguments, place, files)
         for number in range(arguments.rounds + 1):
             for name, run in _small_runs(course, place):
                 if number:
@@ -100,6 +104,8 @@ def _small_runs(course: SyncCourse, place: _Place) -> Iterator[tuple[str, Run]]:
 def _large(arguments: argparse.Namespace, place: _Place) -> list[Measure]:
     large, huge = (max(1, round(units * arguments.scale)) for units in (_MANY, _VERY_MANY))
     measures = []
+    with upstream(place.root, place.base, 1) as files, _course(arguments, place, files).data(None) as data:
+        data.first(_IMMEDIATE)  # to warm up
     for name, units, policy in (
         (LARGE, large, _ON_DEMAND),
         (HUGE, huge, _ON_DEMAND),
@@ -108,7 +114,7 @@ def _large(arguments: argparse.Namespace, place: _Place) -> list[Measure]:
         print(f"syncing: {name}", file=sys.stderr)
         measure = Measure(name, units)
         with upstream(place.root, place.base, units, files=policy == _IMMEDIATE) as files:
-            course = SyncCourse.made(files, place.work, arguments.jobs, durable=arguments.durable)
+            course = _course(arguments, place, files)
             for _ in range(arguments.rounds):
                 with course.data(None) as data:
                     measure.runs.append(data.first(policy))
