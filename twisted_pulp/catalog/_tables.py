@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Float,
     ForeignKey,
     Index,
@@ -22,8 +19,9 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     false,
-    text,
 )
+
+from twisted_pulp.catalog._dialects import BY_KEY, ONCE, some, tell
 
 __all__ = [
     "artifact",
@@ -54,38 +52,14 @@ metadata = MetaData(
     }
 )
 
+event.listen(metadata, "before_create", tell)
+
 # SQLite counts up by itself in a column that is INTEGER, and in no other.
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _id() -> Column[int]:
     return Column("id", _ID, primary_key=True)
-
-
-# What only one dialect knows, by its name. SQLAlchemy imports every dialect that a table's own arguments name, at some
-# cost; so they learn it when they make the tables, and only the one that does.
-
-# An id that was given away is not given to another row: a sync may still hold the number of a row that is gone.
-_ONCE: dict[str, Any] = {"info": {"sqlite": {"autoincrement": True}}}
-
-# A row that is little more than its key lies in the tree of the key itself.
-_BY_KEY: dict[str, Any] = {"info": {"sqlite": {"with_rowid": False}}}
-
-
-def _some(name: str | None, *columns: str, where: str) -> Index:
-    only = {"where": text(where)}
-    return Index(name, *columns, info={"sqlite": only, "postgresql": only})
-
-
-def _tell(_: MetaData, connection: Connection, **_given: Any) -> None:
-    dialect = connection.dialect.name
-    made: list[Any] = metadata.sorted_tables
-    for each in (*made, *(index for table in made for index in table.indexes)):
-        if dialect in each.info:
-            each.dialect_options[dialect].update(each.info[dialect])
-
-
-event.listen(metadata, "before_create", _tell)
 
 
 def _to(name: str, other: str, *, delete: str = "CASCADE", null: bool = False, primary: bool = False) -> Column[int]:
@@ -101,7 +75,7 @@ artifact = Table(
     Column("sha256", String(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("touched", Float, nullable=False),
-    **_ONCE,
+    **ONCE,
 )
 
 #: Its digests beside sha256.
@@ -112,7 +86,7 @@ artifact_digest = Table(
     Column("algorithm", String(16), primary_key=True),
     Column("value", String(128), nullable=False),
     Index(None, "algorithm", "value"),
-    **_BY_KEY,
+    **BY_KEY,
 )
 
 #: How one upstream is reached. `settings` has no secrets; `secrets` has them encrypted, and is never shown.
@@ -141,8 +115,8 @@ content = Table(
     Column("touched", Float, nullable=False),
     # The column that tells rows apart comes first: a planner without statistics takes no other path then.
     UniqueConstraint("key", "type"),
-    _some(None, "place", "type", where="place IS NOT NULL"),
-    **_ONCE,
+    some(None, "place", "type", where="place IS NOT NULL"),
+    **ONCE,
 )
 
 #: A file of a unit; `artifact_id` is null until it was downloaded. What is expected of it is known anyhow.
@@ -158,8 +132,8 @@ content_artifact = Table(
     Column("digests", JSON, nullable=False),
     UniqueConstraint("content_id", "path"),
     Index(None, "path"),
-    _some(None, "artifact_id", where="artifact_id IS NOT NULL"),
-    **_ONCE,
+    some(None, "artifact_id", where="artifact_id IS NOT NULL"),
+    **ONCE,
 )
 
 #: One place that a file can come from; `failed`: seconds since the epoch of the last failure, `failure`: what it was.
@@ -174,7 +148,7 @@ source = Table(
     Column("failed", Float, nullable=True),
     Column("failure", Text, nullable=True),
     UniqueConstraint("content_artifact_id", "url"),
-    _some(None, "remote_id", where="remote_id IS NOT NULL"),
+    some(None, "remote_id", where="remote_id IS NOT NULL"),
 )
 
 #: A named set of content. `synced`: what the last sync saw, by which the next knows that nothing has changed.
@@ -205,7 +179,7 @@ version = Table(
     Column("removed", Integer, nullable=False, server_default="0"),
     Column("present", Integer, nullable=False, server_default="0"),
     UniqueConstraint("repository_id", "number"),
-    **_ONCE,
+    **ONCE,
 )
 
 #: From which version on a repository has a unit, and from which on no more (null: it still has it).
@@ -217,9 +191,9 @@ version_content = Table(
     Column("added", Integer, primary_key=True, autoincrement=False),
     Column("removed", Integer, nullable=True),
     Index(None, "repository_id", "added"),
-    _some(None, "repository_id", "removed", where="removed IS NOT NULL"),
+    some(None, "repository_id", "removed", where="removed IS NOT NULL"),
     Index(None, "content_id"),
-    **_BY_KEY,
+    **BY_KEY,
 )
 
 #: What a version that is being made has seen at the upstream, so that a mirror can remove the rest; then it is emptied.
@@ -229,7 +203,7 @@ version_seen = Table(
     metadata,
     _to("version_id", "version", primary=True),
     Column("content_id", _ID, primary_key=True, autoincrement=False),
-    **_BY_KEY,
+    **BY_KEY,
 )
 
 #: A metadata file of a version, as the upstream wrote it: a mirror gives it out again.
