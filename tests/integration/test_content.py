@@ -337,6 +337,7 @@ async def test_secret_query(content: Content, scripted: Scripted) -> None:
     await content.distribute("d", remote_id=await content.remote(scripted.url("/up/?token=S3CR3T")))
     assert BODY == (await content.get("d/f.deb")).body
     assert 404 == (await content.get("d/f.deb?token=mine")).status
+    await content.streamer.close()
     rows = await content.catalog.read(lambda connection: connection.execute(text("SELECT url FROM pulled")).all())
     assert [(scripted.url("/up/f.deb"),)] == [tuple(row) for row in rows]
 
@@ -365,6 +366,21 @@ async def test_upstream_errors(content: Content, scripted: Scripted, code: int, 
     assert ours == got.status
     assert "S3CR3T" not in f"{got.headers}{got.body!r}"
     assert ("7" if ours in (429, 503) else None) == got.headers.get("retry-after")
+
+
+@ensureDeferred
+async def test_cached(content: Content, scripted: Scripted) -> None:
+    """What may change is kept while it is fresh, and the client is told so; with the policy streamed it is not."""
+    scripted.on(b"/index", [ok(b"1", [(b"Cache-Control", b"max-age=60")])])
+    remote = await content.remote(scripted.url("/"))
+    await content.distribute("d", remote_id=remote)
+    await content.distribute("e", remote_id=remote, policy="streamed")
+    found = [await content.get("d/index") for _ in range(3)]
+    assert [b"1"] * 3 == [got.body for got in found]
+    assert "hit" in found[2].headers["cache-status"]
+    assert 1 == len(scripted.requests)
+    assert [b"1"] * 2 == [(await content.get("e/index")).body for _ in range(2)]
+    assert 3 == len(scripted.requests)
 
 
 @ensureDeferred

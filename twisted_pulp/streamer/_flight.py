@@ -26,7 +26,7 @@ from twisted_pulp.interfaces import Head
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._wanted import Wanted
 
-__all__ = ["Flight", "IReader", "Threshold"]
+__all__ = ["Flight", "IReader", "Threshold", "told"]
 
 #: Bytes up to which an artifact is verified before its first byte is sent: of one that is kept, and of a streamed one.
 _KEPT, _STREAMED = 1 << 20, 512 << 10
@@ -123,7 +123,7 @@ class Flight:
             self._succeed(report)
             await self._keep(report)
         except Exception as error:
-            self._fail(_told(error))
+            self._fail(told(error))
         finally:
             self.joinable = False
             await downloader.close()
@@ -266,7 +266,7 @@ class Flight:
             d.addErrback(self._unexpected).addCallback(self.landed.happen)
 
 
-def _told(error: BaseException) -> BaseException:
+def told(error: BaseException) -> BaseException:
     """Return what clients are told: the server's own answer, where it asks to come back later than we want to wait."""
     report = getattr(error, "report", None)
     if isinstance(error, RetryLater) and report is not None and report.attempts:

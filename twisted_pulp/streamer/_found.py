@@ -46,7 +46,8 @@ class Through:
     :ivar place: where it is upstream.
     :ivar path: relative to the Remote's URL, decoded.
     :ivar immutable: whether what is there never changes.
-    :ivar wanted: how it is fetched.
+    :ivar wanted: how it is fetched, unless the cache has it.
+    :ivar streamed: whether nothing of it is ever kept.
     :ivar caching: how long it is kept, if it may change.
     """
 
@@ -55,6 +56,7 @@ class Through:
     path: str
     immutable: bool
     wanted: Wanted
+    streamed: bool = False
     caching: Caching = DEFAULT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -203,6 +203,8 @@ class Mutable:
         def over(result: Any) -> Any:
             self._running.pop(d, None)
             if isinstance(result, Failure) and not quiet:
+                if self._closed and result.check(CancelledError):
+                    return None
                 if result.check(PulpError):
                     _log.warn("the cache is behind: {error}", error=result.value)
                 else:

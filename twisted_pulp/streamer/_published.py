@@ -143,7 +143,7 @@ class Published:
             scope=("file", file.id),
             size=file.size,
             digests=file.digests if file.sha256 is None else {**file.digests, "sha256": file.sha256},
-            policy=_policy(base),
+            policy=_policy(base, sources[0].remote),
             early_ranges=base.rules.early_ranges,
             keep=keep,
             failed=failed,
@@ -163,7 +163,8 @@ class Published:
             if kept is not None:
                 return kept
         wanted = self._wanted_there(base, remote, remote_id, place, text, immutable)
-        return Through(remote_id, place, text, immutable, wanted, base.rules.caching.of(text))
+        streamed = _policy(base, remote) == "streamed"
+        return Through(remote_id, place, text, immutable, wanted, streamed, base.rules.caching.of(text))
 
     def _wanted_there(
         self, base: Base, remote: Remote, remote_id: int, place: Place, path: str, immutable: bool
@@ -174,7 +175,7 @@ class Published:
             self._arrived.put((remote_id, place.name), Kept(pulled_entity(path, file)))
             return self._records.add(PulledThrough(artifact_of(report), remote_id, place.name, headers))
 
-        kept = immutable and _policy(base) != "streamed"
+        kept = immutable and _policy(base, remote) != "streamed"
         return Wanted(
             sources=(Source(place.url),),
             remote=remote,
@@ -185,8 +186,10 @@ class Published:
         )
 
 
-def _policy(base: Base) -> Literal["on_demand", "streamed"]:
-    return "streamed" if base.row.policy == "streamed" else "on_demand"
+def _policy(base: Base, remote: Remote | None) -> Literal["on_demand", "streamed"]:
+    """Return what the distribution says, or else the Remote."""
+    said = base.row.policy or (None if remote is None else remote.policy)
+    return "streamed" if said == "streamed" else "on_demand"
 
 
 def _after(path: RequestPath) -> Name | None:

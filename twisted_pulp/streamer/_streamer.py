@@ -19,7 +19,7 @@ from twisted_pulp.streamer._client import cut
 from twisted_pulp.streamer._cold import send_cold
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._errors import Refusal, refusal_of
-from twisted_pulp.streamer._flight import Threshold
+from twisted_pulp.streamer._flight import Threshold, told
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
 from twisted_pulp.streamer._hot import Hot
@@ -164,7 +164,7 @@ class Streamer:
     async def _send_through(self, request: Any, found: Through) -> None:
         if found.immutable:
             await self._send_cold(request, Entity(size=None, cache_control=IMMUTABLE), found)
-        elif found.wanted.policy == "streamed":  # nothing of it is ever kept
+        elif found.streamed:
             await self._send_cold(request, Entity(size=None), found)
         else:
             await self._send_mutable(request, found)
@@ -202,7 +202,7 @@ class Streamer:
             cut(request)
             return
         assert why.value is not None
-        refusal = refusal_of(why.value)
+        refusal = refusal_of(told(why.value))
         if refusal.status >= 500:
             path = request.path.decode("latin-1")
             self._log.warn("{status} for {path}: {error}", status=refusal.status, path=path, error=why.value)
