@@ -77,8 +77,7 @@ async def _sent(request: Any, flight: Flight, reader: Reader, entity: Entity, no
         await reader.send(flight, answer.pieces, entity.size, early=early)
     except Exception:
         if not request.startedWriting:  # another answer will have other headers
-            for name, _ in answer.headers:
-                request.responseHeaders.removeHeader(name)
+            answer.retract(request)
         raise
 
 

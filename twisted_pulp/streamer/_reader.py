@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_pulp.errors import ConnectionLost, SizeMismatch
+from twisted_pulp.errors import SizeMismatch
+from twisted_pulp.streamer._client import Stall, cut
 from twisted_pulp.streamer._flight import Flight
 from twisted_pulp.streamer._ranges import Span
 
-__all__ = ["STALLED", "Reader"]
+__all__ = ["Reader"]
 
-#: Seconds for which a client may take nothing.
-STALLED = 60.0
 # Bytes given to the transport at once, which has up to as many waiting already.
 _CHUNK = 128 << 10
 
@@ -39,15 +38,14 @@ class Reader:
     """
 
     def __init__(self, request: Any, clock: IReactorTime) -> None:
-        self._request, self._clock = request, clock
+        self._request = request
+        self._stall = Stall(request, clock, idle=lambda: not self._paused)
         self._flight: Flight | None = None
         self._pieces: deque[bytes | Span] = deque()
         self._last: Span | None = None
         self._early = self._pumping = self._paused = self._registered = self._over = False
         self._size: int | None = None
         self._held = b""
-        self._since = 0.0
-        self._timer: IDelayedCall | None = None
         self._done: Deferred[None] = Deferred(lambda _: self._end())
         self._waiting: Deferred[None] | None = None
         self._error: BaseException | None = None
@@ -96,6 +94,8 @@ class Reader:
         self._request.registerProducer(self, True)
         self._registered = True
         self._pump()
+        if not self._over:
+            self._stall.start()
         return self._done
 
     def _next_span(self) -> None:
@@ -117,15 +117,13 @@ class Reader:
             return
         self._end()
         if self._request.startedWriting:
-            self._request.transport.abortConnection()
+            cut(self._request)
         self._done.errback(Failure(error))
 
     # IPushProducer
     def pauseProducing(self) -> None:
         """Give no more for now."""
-        self._paused, self._since = True, self._clock.seconds()
-        if self._timer is None and not self._over:
-            self._timer = self._clock.callLater(STALLED, self._look_at_clock)
+        self._paused = True
 
     def resumeProducing(self) -> None:
         """Go on."""
@@ -135,16 +133,6 @@ class Reader:
     def stopProducing(self) -> None:
         """The client has gone."""
         self._gone(None)
-
-    def _look_at_clock(self) -> None:
-        self._timer = None
-        if not self._paused:
-            return
-        left = self._since + STALLED - self._clock.seconds()
-        if left > 0:
-            self._timer = self._clock.callLater(left, self._look_at_clock)
-        else:
-            self.cut(ConnectionLost(detail=f"a client took nothing for {STALLED:g} s"))
 
     # the bytes
     def _pump(self) -> None:
@@ -232,9 +220,7 @@ class Reader:
 
     def _end(self) -> None:
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stall.stop()
         if self._registered:
             self._registered = False
             self._request.unregisterProducer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
@@ -32,6 +32,16 @@ def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
+class Channel:
+    """The connection of a client."""
+
+    transport = None
+    _waitingForTransport = False
+
+    def __init__(self, client: Client) -> None:
+        self.abortConnection = client.abortConnection
+
+
 @define(eq=False)
 class Client:
     """
@@ -46,11 +56,12 @@ class Client:
 
     method: bytes = b"GET"
     room: int | None = None
-    channel: Any = None
+    channel: Any = Factory(Channel, takes_self=True)
     requestHeaders: Headers = field(factory=Headers)
     responseHeaders: Headers = field(init=False, factory=Headers)
     body: bytearray = field(init=False, factory=bytearray)
     code: int | None = field(init=False, default=None)
+    sentLength: int = field(init=False, default=0)
     startedWriting: bool = field(init=False, default=False)
     state: str = field(init=False, default="open")
     error: BaseException | None = field(init=False, default=None)
@@ -60,13 +71,6 @@ class Client:
     _producer: Any = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)
     _waiting: list[Deferred[None]] = field(init=False, factory=list)
-
-    @property
-    def transport(self) -> Client:
-        """What can be aborted."""
-        return self
-
-    sentLength = 0
 
     def abortConnection(self) -> None:
         """Note it."""
@@ -96,6 +100,7 @@ class Client:
         assert self.state == "open", self.state
         self.startedWriting = True
         self.body += data
+        self.sentLength += len(data)
         self.excess += len(data) if self._paused else 0
         if self.room is not None and len(self.body) - self._taken >= self.room and self._producer is not None:
             self._paused = True
