@@ -170,11 +170,19 @@ async def test_row_81_left(cold: ColdSite, scripted: Scripted, share: float, kep
     while len(cold.ended) < 1:
         await deferLater(cold.reactor, 0.01)
     left.callback(None)
-    while cold.flights.count:
-        await deferLater(cold.reactor, 0.01)
+    await nothing_flies(cold)
     assert ({sha256(BODY)} if kept else set()) == await cold.storage.has([sha256(BODY)])
     assert (1, 1 if kept else 0) == (len(scripted.requests), len(cold.kept))
     assert 0 == scripted.live or kept
+
+
+async def nothing_flies(site: ColdSite) -> None:
+    """Wait until no transfer is under way: whatever happened, none stays behind."""
+    for _ in range(2000):
+        if not site.flights.count:
+            return
+        await deferLater(site.reactor, 0.01)
+    pytest.fail(f"still under way: {site.flights!r}")
 
 
 class Hashing(Protocol):
@@ -408,4 +416,22 @@ async def test_campaign(
         scripted.requests.clear()
         del cold.artifacts[f"/{number}"]
     assert ([], []) == (wrong, refused)
+    await nothing_flies(cold)
     assert count // 4 < complete < count
+
+
+@pytest.mark.limit(3600)
+@ensureDeferred
+async def test_departures(
+    cold: ColdSite, scripted: Scripted, rng: random.Random, campaign_count: Callable[[int, int], int]
+) -> None:
+    """Row 81: clients who leave at any moment, of transfers that go wrong in any way, leave nothing behind."""
+    for number in range(campaign_count(60, 3000)):
+        case = Case(rng, number)
+        path = case.offer(cold, scripted)
+        clients = [await cold.client(path, *filter(None, [case.asked])) for _ in range(rng.randrange(1, 4))]
+        for client in clients:
+            await client.heard(rng.choice([0, 1, rng.randrange(len(case.body))]))
+            await client.leave()
+        scripted.requests.clear()
+    await nothing_flies(cold)
