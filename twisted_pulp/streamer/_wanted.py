@@ -53,4 +53,7 @@ class Wanted:
     def key(self) -> Hashable:
         """What is equal for requests that one transfer can answer: the sha256, or else where the file comes from."""
         sha256 = self.digests.get("sha256")
-        return (self.policy, sha256) if sha256 else (self.policy, self.scope, self.sources[0].url)
+        if sha256 is not None:
+            return self.policy, self.size, sha256
+        # What is expected belongs to it: nobody is served by what was proven for others.
+        return self.policy, self.size, frozenset(self.digests.items()), self.scope, self.sources[0].url

@@ -40,6 +40,8 @@ def test_key() -> None:
     assert key("http://a/f", one, scope=1) == key("http://a/f", one, scope=1)
     assert key("http://a/f", one, scope=1) != key("http://a/f", one, scope=2)
     assert key("http://a/f", one) != key("http://a/g", one)
+    assert key("http://a/f", one, size=1) != key("http://a/f", one, size=2)
+    assert key("http://a/f", one, digests={"md5": "0" * 32}) != key("http://a/f", one, digests={"md5": "1" * 32})
     with pytest.raises(SettingsError):
         Wanted(sources=(), remote=one)
 
