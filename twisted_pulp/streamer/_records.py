@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted_pulp.catalog import Catalog, artifacts, paths, pulled, sources
 from twisted_pulp.catalog.artifacts import NewArtifact
 from twisted_pulp.catalog.pulled import NewPulled
+from twisted_pulp.errors import PulpError
 from twisted_pulp.threads import outlasting
 
 __all__ = ["FailedSource", "FetchedFile", "PulledThrough", "Records"]
@@ -119,7 +120,13 @@ class Records:
 
     def note(self, record: Record) -> None:
         """Write *record*; if that fails it is only logged."""
-        self.add(record).addErrback(lambda why: self._log.failure("something was not noted in the catalog", why))
+        self.add(record).addErrback(self._missed)
+
+    def _missed(self, why: Failure) -> None:
+        if why.check(PulpError):
+            self._log.warn("something was not noted in the catalog: {error}", error=why.value)
+        else:
+            self._log.failure("something was not noted in the catalog", why)
 
     async def _write(self) -> None:
         while self._waiting:
