@@ -80,6 +80,10 @@ class Flight:
         """Nothing will land at *path*."""
         self._paths.discard(path)
 
+    def end(self) -> None:
+        """Nothing will land any more: the next sync may go on where this one stopped."""
+        self._paths.clear()
+
     @property
     def left(self) -> list[DeclarativeArtifact]:
         """The artifacts that have landed."""

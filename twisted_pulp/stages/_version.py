@@ -101,7 +101,10 @@ class DeclarativeVersion:
             pipeline = self.pipeline(draft)
             for stage in pipeline.stages:
                 stage.sync = sync
-            await pipeline.run(sync.context.reactor, budget=sync.budget)
+            try:
+                await pipeline.run(sync.context.reactor, budget=sync.budget)
+            finally:
+                sync.flight.end()
             sync.judge()
             if not sync.skipped:
                 saw = None if sync.synced is sync.repository.synced else sync.synced

@@ -1,0 +1,204 @@
+"""Rows 71 to 74 for syncs: very many units, cancelled at any moment, and stages and callbacks that raise."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import async_fixture, async_yield_fixture, ensureDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.task import deferLater
+
+from tests.integration.data import NOW, Data
+from tests.integration.faults.forks import Forks
+from tests.integration.faults.kept import whole
+from tests.integration.faults.memory import peak_of
+from tests.integration.faults.upstream import Upstream
+from tests.leaks import LoggedErrors
+from tests.servers.reactor import IReactor
+from tests.servers.scripted import Scripted, Stall
+from twisted_pulp.catalog import repositories
+from twisted_pulp.content import content_type, synchronize
+from twisted_pulp.context import Context
+from twisted_pulp.settings import Remote
+from twisted_pulp.stages import (
+    Budget,
+    Content,
+    DeclarativeArtifact,
+    DeclarativeContent,
+    DeclarativeVersion,
+    Pipeline,
+    Stage,
+)
+
+
+@async_fixture
+async def upstream(scripted: Scripted, rng: random.Random) -> Upstream:
+    """Thirty files, one of them large."""
+    made = Upstream(scripted, rng)
+    made.add(29)
+    made.add(1, 300_000)
+    return made
+
+
+@async_yield_fixture
+async def data(reactor: IReactor, context: Context, tmp_path: Path) -> AsyncIterator[Data]:
+    """An empty data directory."""
+    opened = await Data.open(reactor, context, tmp_path)
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.limit(600)
+@ensureDeferred
+async def test_row_71_many_units(forks: Forks, tmp_path: Path, campaign_count: Callable[[int, int], int]) -> None:
+    """Row 71: a sync of very many units stays below 200 MiB."""
+    count = campaign_count(20_000, 200_000)
+    with (tmp_path / "PULP_MANIFEST").open("w") as manifest:
+        manifest.writelines(f"some/directory/file-{number}.bin,{number:064x},1000\n" for number in range(count))
+    url = f"file://{tmp_path}/PULP_MANIFEST"
+    arguments = ("--json", "--data", tmp_path / "data", "sync", "file", url, "--repository", "one")
+    process, peaks = await forks.start(*arguments, "--policy", "on_demand"), [0]
+
+    def over() -> bool:
+        peaks.append(peak_of(process.pid))
+        return not process.running()
+
+    await forks.until(over, 300)
+    assert count == process.result()["present"]
+    assert 0 < max(peaks) < 200 << 20
+
+
+class Endless(Stage):
+    """Put units for ever."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url, self.count = url, 0
+
+    async def run(self) -> None:
+        """Put them."""
+        while True:
+            self.count += 1
+            name, digests = f"{self.count}", {"sha256": f"{self.count:064x}"}
+            artifact = DeclarativeArtifact(sources=self._url + name, relative_path=name, size=1, digests=digests)
+            await self.put(DeclarativeContent(content=Content(type="file", key=(name,)), artifacts=(artifact,)))
+
+
+@ensureDeferred
+async def test_row_72_pulled(data: Data, scripted: Scripted, reactor: IReactor) -> None:
+    """Row 72: while nothing comes from the server, no more units are declared than the budget and channels have."""
+    scripted.default = lambda _: (Stall(),)
+    first = Endless(scripted.url("/"))
+    syncing = DeclarativeVersion(first, data.repository, **data.fields).create()
+    while len(scripted.requests) < 8:
+        await deferLater(reactor, 0.01)
+    before = -1
+    while before != first.count:
+        before = first.count
+        await deferLater(reactor, 0.3)
+    assert 8 <= first.count <= 3 * 500 + 100
+    syncing.cancel()
+    with pytest.raises(CancelledError):
+        await syncing
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.limit(3000)
+@ensureDeferred
+async def test_row_73_cancelled(
+    data: Data,
+    upstream: Upstream,
+    reactor: IReactor,
+    rng: random.Random,
+    tmp_path: Path,
+    campaign_count: Callable[[int, int], int],
+) -> None:
+    """Row 73: syncs cancelled at random moments end once and give everything back; the next ones complete."""
+    ends: dict[str, int] = {}
+
+    async def one(repository: Any, budget: Budget) -> None:
+        upstream.add(3)
+        policy = rng.choice(["immediate", "immediate", "on_demand"])
+        d = sync_of(data, upstream, repository, policy=policy, mirror=rng.random() < 0.5, budget=budget)
+        if rng.random() < 0.9:
+            reactor.callLater(rng.choice([0, 0.02, 0.2, 0.5]) * rng.random(), d.cancel)
+        try:
+            await d
+            ends["done"] = ends.get("done", 0) + 1
+        except CancelledError:
+            ends["cancelled"] = ends.get("cancelled", 0) + 1
+        assert (0, 0) == (budget.used_items, budget.used_bytes)
+
+    async def some(name: str, count: int) -> None:
+        repository = await data.catalog.write(repositories.create, name, "file", NOW)
+        budget = Budget()
+        for _ in range(count):
+            await one(repository, budget)
+
+    each = campaign_count(50, 2500)
+    await gatherResults([Deferred.fromCoroutine(some(str(number), each)) for number in range(4)], consumeErrors=True)
+    for repository in await data.catalog.read(repositories.list):
+        assert len(upstream.files) == (await sync_of(data, upstream, repository, mirror=True)).present
+    assert 4 * each == sum(ends.values())
+    assert {"done", "cancelled"} == ends.keys()
+    assert {digest for _, digest in upstream.units} <= whole(tmp_path / "storage").keys()
+    names = [path.name for path in (tmp_path / "storage" / "tmp").iterdir()]
+    # What two wanted at once had a name of its own, and waits there for nobody until a start removes it.
+    own = re.compile(r"\.[0-9a-f]{64}-[0-9a-f]{16}\.pulp-(part|journal)")
+    assert [] == [name for name in names if own.fullmatch(name) is None]
+
+
+def sync_of(data: Data, upstream: Upstream, repository: Any, **fields: Any) -> Deferred[Any]:
+    """Sync."""
+    return synchronize(content_type("file"), repository, remote=Remote(url=upstream.url), **data.fields, **fields)
+
+
+class Raising(Stage):
+    """Raise at the third unit, or at the end."""
+
+    async def run(self) -> None:
+        """Do so."""
+        async for batch in self.batches(3):
+            await self.put_all(batch)
+            raise ZeroDivisionError("of a plugin")
+
+
+class Broken(DeclarativeVersion):
+    """A sync with a stage that raises, after so many others."""
+
+    at = 0
+
+    def pipeline(self, draft: Any) -> Pipeline:
+        """Insert it."""
+        stages = super().pipeline(draft).stages
+        return Pipeline([*stages[: self.at], Raising(), *stages[self.at :]])
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+@ensureDeferred
+async def test_row_74_stage(data: Data, upstream: Upstream, at: int) -> None:
+    """Row 74: wherever a stage of a plugin raises, the sync fails with that, and all is given back."""
+    made = Broken(content_type("file").first_stage(), data.repository, remote=Remote(url=upstream.url), **data.fields)
+    made.at = at
+    with pytest.raises(ZeroDivisionError, match="of a plugin"):
+        await made.create()
+    assert (0, 0) == (made.sync.budget.used_items, made.sync.budget.used_bytes)
+    result = await sync_of(data, upstream, data.repository)
+    assert (1, 30) == (result.version, result.present)
+
+
+@ensureDeferred
+async def test_row_74_observer(data: Data, upstream: Upstream, logged_errors: LoggedErrors) -> None:
+    """Row 74: who looks at the progress and raises harms nothing; it is logged."""
+
+    def observe(_: object) -> None:
+        raise ZeroDivisionError("of an observer")
+
+    result = await sync_of(data, upstream, data.repository, observe=observe)
+    assert (1, 30) == (result.version, result.present)
+    assert logged_errors.flush(ZeroDivisionError)
