@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
 
+from twisted_pulp.catalog._linked import metadata
 from twisted_pulp.catalog._migrations import HEAD
-from twisted_pulp.catalog._tables import metadata
 from twisted_pulp.errors import CatalogDamaged
 
 __all__ = ["bring_up_to_date", "revision_of"]

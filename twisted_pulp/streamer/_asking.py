@@ -16,7 +16,7 @@ from twisted_pulp.headers import Fields
 from twisted_pulp.http import discard, fields_of
 from twisted_pulp.interfaces import Head, IStorage
 from twisted_pulp.settings import Remote
-from twisted_pulp.streamer._cache import Consultation, Pairs, known_fields
+from twisted_pulp.streamer._cache import AT, Consultation, Pairs, known_fields
 from twisted_pulp.streamer._caching import Caching
 from twisted_pulp.streamer._lifetime import Times
 from twisted_pulp.streamer._negotiated import accept_of
@@ -108,7 +108,8 @@ class Asking:
             # Where the end of the connection may be the end of the body, nobody knows whether all of it came.
             if told is None or (remote.allow_unproven and head.length is None):
                 raise Unkept(url)
-            storable[:] = [told]
+            at = head.url.partition("#")[0].partition("?")[0]
+            storable[:] = [told if head.url == url else ((AT, at), *told)]
 
         source, writer = Source(url), self._storage.writer()
         headers = {**({"Accept": accept_of(kind)} if kind else {}), **conditions}

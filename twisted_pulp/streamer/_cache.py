@@ -34,10 +34,13 @@ from twisted_pulp.streamer._directives import directives
 from twisted_pulp.streamer._fields import ALLOWED, forwarded
 from twisted_pulp.streamer._lifetime import Lifetime, Times
 
-__all__ = ["Consultation", "Pairs", "consulted", "known_fields"]
+__all__ = ["AT", "Consultation", "Pairs", "consulted", "known_fields"]
 
 #: Names in lower case, and values.
 Pairs = tuple[tuple[str, str], ...]
+
+#: Among the headers that are kept: where the response was in the end, if redirects led there. No client sees it.
+AT = ":url"
 
 _OPTIONS = CacheOptions(shared=True, supported_methods=["GET"], allow_stale=False)
 _KEPT = ALLOWED | {"date"}
@@ -115,7 +118,7 @@ class Consultation:
         control = {} if "cache-control" not in before else {"cache-control": before["cache-control"]}
         merged = {**{name: updated[name] for name in updated if name != "cache-control"}, **control}
         merged |= {name: told[name] for name in ("cache-control", *_OF_ONE_ANSWER) if name in told}
-        return tuple(sorted((name, value) for name, value in merged.items() if name in _KEPT))
+        return tuple(sorted((name, value) for name, value in merged.items() if name in _KEPT or name == AT))
 
 
 def consulted(

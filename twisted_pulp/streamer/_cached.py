@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from twisted_pulp.catalog.cached import CachedRow
 from twisted_pulp.headers import PUBLIC
 from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._cache import AT
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._fields import Forwarded, forwarded
 from twisted_pulp.streamer._lifetime import Lifetime, Times
@@ -28,10 +29,12 @@ class Cached:
 
     :ivar entity: with its sha256 and size; to be answered as any stored one.
     :ivar cache_status: the value of Cache-Status (RFC 9211).
+    :ivar url: where it was in the end, if redirects led there; else None.
     """
 
     entity: Entity
     cache_status: str
+    url: str | None = None
 
 
 @frozen
@@ -92,7 +95,7 @@ def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cache
             ("Age", str(max(0, floor(lifetime.age(now))))),
         ),
     )
-    return Cached(entity, f"{_NAME}; {status}; ttl={left}")
+    return Cached(entity, f"{_NAME}; {status}; ttl={left}", dict(known.row.fields).get(AT))
 
 
 def status_of(reason: str, status: int | None, more: str, *, joined: bool) -> str:

@@ -45,6 +45,7 @@ class Through:
     :ivar remote_id: the Remote's number in the catalog.
     :ivar place: where it is upstream.
     :ivar path: relative to the Remote's URL, decoded.
+    :ivar below: what the client asked for, below the distribution, quoted.
     :ivar immutable: whether what is there never changes.
     :ivar wanted: how it is fetched, unless the cache has it.
     :ivar streamed: whether nothing of it is ever kept.
@@ -54,6 +55,7 @@ class Through:
     remote_id: int
     place: Place
     path: str
+    below: str
     immutable: bool
     wanted: Wanted
     streamed: bool = False

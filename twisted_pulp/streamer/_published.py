@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Literal
 from urllib.parse import unquote
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import Catalog, pulled
+from twisted_pulp.catalog import Catalog
 from twisted_pulp.catalog.paths import FileAt, Name
 from twisted_pulp.catalog.pulled import PulledFile
 from twisted_pulp.download import DownloadReport, Source
@@ -18,12 +18,14 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._bases import Base, Bases
 from twisted_pulp.streamer._entity import IMMUTABLE, REVALIDATE, Entity
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
+from twisted_pulp.streamer._known_files import KnownFile, KnownFiles
+from twisted_pulp.streamer._links import Link
 from twisted_pulp.streamer._lookup import LISTED, AtPath, at_path
 from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._path import RequestPath
 from twisted_pulp.streamer._recent import Recent
 from twisted_pulp.streamer._records import FailedSource, FetchedFile, PulledThrough, Records
-from twisted_pulp.streamer._upstream import Place, artifact_of, passed_on, place_below, pulled_entity, source_of
+from twisted_pulp.streamer._upstream import Place, artifact_of, passed_on, pulled_entity, source_of, spot_of
 from twisted_pulp.streamer._wanted import Wanted
 
 __all__ = ["Published"]
@@ -49,6 +51,7 @@ class Published:
         self._catalog, self._records = catalog, records
         self._bases = Bases(catalog, seconds)
         self._remembered: Recent[bytes, tuple[Base, Kept]] = Recent(most)
+        self._known = KnownFiles(catalog, records.now, seconds)
         # What the catalog may not know yet, or did not when it was asked.
         self._arrived: Recent[Hashable, Kept] = Recent(_ARRIVED)
 
@@ -153,21 +156,57 @@ class Published:
     async def _upstream(
         self, base: Base, remote: Remote, remote_id: int, path: RequestPath, missing: bool
     ) -> Found | None:
-        place, text = place_below(remote, path), "/".join(path.names)
-        if place is None:
+        spot = spot_of(remote, path)
+        if spot is None:
             return None
-        immutable = path.query is None and not path.directory and base.rules.immutable(text)
-        if immutable and not missing:
-            file = await self._catalog.read(pulled.find, remote_id, place.name)
-            kept = self._arrived.get((remote_id, place.name)) if file is None else Kept(pulled_entity(text, file))
-            if kept is not None:
-                return kept
-        wanted = self._wanted_there(base, remote, remote_id, place, text, immutable)
-        streamed = _policy(base, remote) == "streamed"
-        return Through(remote_id, place, text, immutable, wanted, streamed, base.rules.caching.of(text))
+        immutable = path.query is None and not path.directory and base.rules.immutable(spot.text)
+        known = await self._known.find(remote_id, spot, immutable)
+        place, digests = spot.place, {} if known.link is None else dict(known.link.digests)
+        if place is None:  # somewhere else; a page must have said so
+            if known.link is None:
+                return None
+            place = Place(known.link.url, known.link.name)
+        immutable = immutable or bool(digests)
+        kept = (
+            self._kept(remote_id, place, spot.text, known, digests.get("sha256")) if immutable and not missing else None
+        )
+        if kept is not None:
+            return kept
+        wanted = self._wanted_there(base, remote, remote_id, place, spot.text, immutable, digests)
+        return Through(
+            remote_id,
+            place,
+            spot.text,
+            path.reference,
+            immutable,
+            wanted,
+            streamed=_policy(base, remote) == "streamed",
+            caching=base.rules.caching.of(spot.text),
+        )
+
+    def _kept(self, remote_id: int, place: Place, text: str, known: KnownFile, sha256: str | None) -> Kept | None:
+        if known.pulled is not None:
+            return Kept(pulled_entity(text, known.pulled))
+        if known.stored is not None:
+            size, found = known.stored.size, known.stored.sha256
+            return Kept(Entity(size=size, sha256=found, type=media_type(text), cache_control=IMMUTABLE))
+        arrived = self._arrived.get((remote_id, place.name))
+        return arrived if arrived is not None and sha256 in (None, arrived.entity.sha256) else None
+
+    async def learn(self, remote_id: int, links: Iterable[Link]) -> None:
+        """Remember the files that a page of a Remote has named, before a client can ask for them."""
+        if await self._known.learn(remote_id, links):
+            self._remembered.clear()
 
     def _wanted_there(
-        self, base: Base, remote: Remote, remote_id: int, place: Place, path: str, immutable: bool
+        self,
+        base: Base,
+        remote: Remote,
+        remote_id: int,
+        place: Place,
+        path: str,
+        immutable: bool,
+        digests: Mapping[str, str],
     ) -> Wanted:
         def keep(report: DownloadReport, sha256: str) -> Deferred[None]:
             headers = passed_on(report)
@@ -180,6 +219,7 @@ class Published:
             sources=(Source(place.url),),
             remote=remote,
             scope=remote_id,
+            digests=digests,
             policy="on_demand" if kept else "streamed",
             early_ranges=base.rules.early_ranges,
             keep=keep if kept else None,

@@ -104,7 +104,7 @@ class Records:
     _log = Logger()
 
     def __init__(self, catalog: Catalog, now: Callable[[], float]) -> None:
-        self._catalog, self._now = catalog, now
+        self._catalog, self.now = catalog, now
         self._waiting: list[tuple[Record, Deferred[None]]] = []
         self._writing: Deferred[None] | None = None
         self._busy = False
@@ -132,7 +132,7 @@ class Records:
         while self._waiting:
             some, self._waiting = self._waiting, []
             try:
-                await outlasting(self._catalog.write(_written, [record for record, _ in some], self._now()))
+                await outlasting(self._catalog.write(_written, [record for record, _ in some], self.now()))
             except Exception:
                 await self._one_by_one(some)
             else:
@@ -144,7 +144,7 @@ class Records:
         # One that cannot be written, as its Remote is gone, keeps nobody else's from being written.
         for record, d in some:
             try:
-                await outlasting(self._catalog.write(_written, [record], self._now()))
+                await outlasting(self._catalog.write(_written, [record], self.now()))
             except Exception:
                 d.errback(Failure())
             else:

@@ -19,6 +19,7 @@ from twisted_pulp.streamer._client import cut
 from twisted_pulp.streamer._cold import send_cold
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._errors import Refusal, refusal_of
+from twisted_pulp.streamer._filters import Filters, registered_filters
 from twisted_pulp.streamer._flight import Threshold, told
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
@@ -28,6 +29,7 @@ from twisted_pulp.streamer._pages import send_directory, send_moved
 from twisted_pulp.streamer._path import path_of
 from twisted_pulp.streamer._published import Published
 from twisted_pulp.streamer._records import Records
+from twisted_pulp.streamer._rewriting import Rewriting
 from twisted_pulp.threads import outlasting
 
 __all__ = ["Streamer"]
@@ -46,6 +48,7 @@ class Streamer:
     :param storage: keeps the files.
     :param memory: bytes of small files that are kept in memory; default 16 MiB.
     :param cache: bytes of files that may change and are kept all the same, at most; default 4 GiB.
+    :param filters: what is done to pages of upstreams; default: `registered_filters`.
     :param finish_at: the share of a file from which on it is fetched to its end although all its clients have gone;
         default 0.5. 0 always, above 1 never.
     :param now: seconds since the epoch, as `time.time`, the default.
@@ -64,6 +67,7 @@ class Streamer:
         *,
         memory: int = 16 << 20,
         cache: int = 4 << 30,
+        filters: Filters | None = None,
         finish_at: float = 0.5,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -73,10 +77,14 @@ class Streamer:
         self.flights = Flights(context, storage, Threshold(share=finish_at))
         self.mutable = Mutable(context, catalog, storage, capacity=cache)
 
+        filters = registered_filters() if filters is None else filters
+        self._rewriting = Rewriting(context, storage, filters, self.published.learn)
+
         def in_thread(f: Callable[..., Any], *args: Any) -> Deferred[Any]:
             return context.threads.lane()(f, *args)  # type: ignore[no-any-return]
 
         self._stored = Stored(storage, context.reactor, in_thread, Hot(memory), now=now)
+        self._pages = Stored(self._rewriting.pages, context.reactor, in_thread, Hot(0), now=now)
         self._answering: dict[Deferred[None], None] = {}
         self._closed = False
 
@@ -163,9 +171,10 @@ class Streamer:
 
     async def _send_through(self, request: Any, found: Through) -> None:
         if found.immutable:
-            await self._send_cold(request, Entity(size=None, cache_control=IMMUTABLE), found)
-        elif found.streamed:
-            await self._send_cold(request, Entity(size=None), found)
+            sha256 = found.wanted.digests.get("sha256")
+            await self._send_cold(request, Entity(size=None, sha256=sha256, cache_control=IMMUTABLE), found)
+        elif found.streamed:  # nothing of it is ever kept
+            await self._send_passed(request, found)
         else:
             await self._send_mutable(request, found)
 
@@ -179,16 +188,32 @@ class Streamer:
             return
         request.setHeader(b"Cache-Status", got.cache_status.encode("ascii"))
         if isinstance(got, Passed):
-            await self._send_cold(request, Entity(size=None), found)
+            await self._send_passed(request, found)
             return
         try:
-            sending = self._stored.send(request, got.entity)
+            page = await self._rewriting.rewritten(found, got)
+            if request._disconnected:
+                return
+            stored, entity = (self._stored, got.entity) if page is None else (self._pages, page)
+            sending = stored.send(request, entity)
             if sending is not None:
                 await sending
         except NotStored:
             if missing:
                 raise
             await self._send_mutable(request, found, missing=True)
+
+    async def _send_passed(self, request: Any, found: Through) -> None:
+        """Answer with a file that may change, and must not be kept."""
+        page = await self._rewriting.fetched(found, request.requestHeaders.getRawHeaders)
+        if request._disconnected:
+            return
+        if page is None:
+            await self._send_cold(request, Entity(size=None), found)
+            return
+        sending = self._pages.send(request, page)
+        if sending is not None:
+            await sending
 
     async def _send_cold(self, request: Any, entity: Entity, found: Cold | Through) -> None:
         await send_cold(request, self.flights, found.wanted, entity, self._now(), self._reactor)
@@ -222,6 +247,7 @@ class Streamer:
             next(iter(self._answering)).addBoth(_tell, waiting)
             await waiting
         await outlasting(self.mutable.close())
+        await self._rewriting.close()
         await self._records.close()
 
 

@@ -13,11 +13,12 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._bases import Known
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._fields import forwarded
+from twisted_pulp.streamer._links import FILES, canonical, elsewhere
 from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._path import RequestPath
 from twisted_pulp.urls import prepared
 
-__all__ = ["Place", "artifact_of", "passed_on", "place_below", "pulled_entity", "source_of"]
+__all__ = ["Place", "Spot", "artifact_of", "passed_on", "place_below", "pulled_entity", "source_of", "spot_of"]
 
 _PLAIN = Remote()
 # Headers that were right when the answer came, and are not any more.
@@ -35,6 +36,30 @@ class Place:
 
     url: str
     name: str
+
+
+@frozen
+class Spot:
+    """
+    What a path below a distribution stands for upstream.
+
+    :ivar place: below the Remote's URL; None: somewhere else, where only a page can have said.
+    :ivar name: by which pages have named it, if they have; None: they cannot have.
+    :ivar text: the decoded path, which says what kind of a file it is.
+    """
+
+    place: Place | None
+    name: str | None
+    text: str
+
+
+def spot_of(remote: Remote, path: RequestPath) -> Spot | None:
+    """Return what *path* stands for; None where that cannot be anything."""
+    if path.names[0] == FILES:
+        name = elsewhere(path.quoted[1:], path.query)
+        return None if name is None else Spot(None, name, "/".join(path.names[3:]))
+    place = place_below(remote, path)
+    return None if place is None else Spot(place, canonical(place.name), "/".join(path.names))
 
 
 def place_below(remote: Remote, path: RequestPath) -> Place | None:
