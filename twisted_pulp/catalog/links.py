@@ -8,7 +8,7 @@ import msgspec
 from attrs import frozen
 from sqlalchemy import Connection, bindparam, select
 
-from twisted_pulp.catalog._bulk import chunks, insert, json_text, parameters
+from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._linked import linked
 
 __all__ = ["LinkRow", "find", "save", "some"]
@@ -70,5 +70,5 @@ def save(connection: Connection, remote_id: int, rows: Sequence[LinkRow], now: f
 
 
 _KNOWN = select(linked.c.name, linked.c.url, linked.c.digests).where(
-    linked.c.remote_id == bindparam("remote"), linked.c.name.in_(parameters("names"))
+    linked.c.remote_id == bindparam("remote"), among(linked.c.name, "names")
 )
