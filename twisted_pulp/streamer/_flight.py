@@ -141,9 +141,11 @@ class Flight:
                 self.wanted.failed(source, error)
             except Exception:  # it is for others, and no reason to serve nothing
                 self._log.failure("the failure of a source could not be noted down")
-        if isinstance(error, SizeMismatch | DigestMismatch) and self.written and not self.body.rewindable:
-            self._fail(error)
-            raise CancelledError
+        if isinstance(error, SizeMismatch | DigestMismatch):
+            if self.written and not self.body.rewindable:
+                self._fail(error)
+                raise CancelledError
+            self.body.distrust()
 
     def _succeed(self, report: DownloadReport) -> None:
         self.verified, self.length = True, report.size

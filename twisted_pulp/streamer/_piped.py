@@ -82,6 +82,9 @@ class Pipe:
         if self._paused and self._waiting is None:
             self._waiting = self._clock.callLater(_PATIENCE, self._held_up)
 
+    def distrust(self) -> None:
+        """Nothing: nobody has read any of a body that can begin again."""
+
     # IWriter
     def begin(self, head: Head) -> None:
         """

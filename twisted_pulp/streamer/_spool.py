@@ -77,7 +77,7 @@ class Spool:
         self._idle: Deferred[None] | None = None
         self._error: PulpError | None = None
         self._producer: Any = None
-        self._paused = self._kept = False
+        self._paused = self._kept = self._distrusted = False
         self.written = 0
 
     @property
@@ -107,6 +107,10 @@ class Spool:
     def trim(self) -> None:
         """Nothing is forgotten."""
 
+    def distrust(self) -> None:
+        """Let nobody read what is here, which is wrong somewhere, before it has come again."""
+        self._distrusted, self.written = True, 0
+
     # IWriter
     def begin(self, head: Head) -> Deferred[None] | None:
         """Go on, or begin again: what then comes is compared with what is there."""
@@ -119,13 +123,13 @@ class Spool:
     def _restart(self) -> Deferred[None] | None:
         self._memory, self._pieces, self._gathered, self._length = bytearray(), [], 0, 0
         if self._file is None:
-            self.written = 0
+            self._distrusted, self.written = False, 0
             return None
         return Deferred.fromCoroutine(self._restarted(self._file))
 
     async def _restarted(self, file: GrowingFile) -> None:
         await outlasting(self._lane(file.restart))
-        self.written = 0
+        self._distrusted, self.written = False, 0
         self._audience.grown()
 
     def _to_file(self) -> None:
@@ -185,8 +189,9 @@ class Spool:
         written, differs = result
         if differs is not None:
             self._audience.differs(differs)
-        self.written = written
-        self._audience.grown()
+        if not self._distrusted:  # what it was told of before
+            self.written = written
+            self._audience.grown()
 
     def _failed(self, why: Failure) -> None:
         error = why.value

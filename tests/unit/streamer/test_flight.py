@@ -98,6 +98,8 @@ def test_begun_again(around: Surroundings) -> None:
     late = around.ask(wanted, room=100_000)
     response.end()
     assert ["open"] * 3 == [each.state for each in (ahead, behind, late)]
+    between = around.ask(wanted)
+    assert b"" == between.body
     response = around.body()
     response.send(BODY[:1000])
     before = len(behind.body)
@@ -110,7 +112,8 @@ def test_begun_again(around: Surroundings) -> None:
         for _ in range(100):
             if client.state == "open":
                 client.take()
-    assert [("finished", BODY)] * 2 == [(each.state, bytes(each.body)) for each in (behind, late)]
+    ends = [(each.state, bytes(each.body)) for each in (behind, late, between)]
+    assert [("finished", BODY)] * 3 == ends
 
 
 def test_other_length(around: Surroundings) -> None:

@@ -181,6 +181,23 @@ def test_begins_again(made: Made) -> None:
     assert (True, other) == (made.stored(other), made.spool.read(0, len(BODY)))
 
 
+def test_distrusted(made: Made) -> None:
+    """What is wrong somewhere cannot be read before it has come again, whatever a thread still writes of it."""
+    made.threads.late = True
+    made.spool.begin(head(length=len(BODY)))
+    made.take(BODY[:600_000])
+    made.threads.work(1)
+    assert 0 < made.spool.written
+    made.spool.distrust()
+    made.threads.work()
+    assert (0, b"") == (made.spool.written, made.spool.read(0, 10))
+    made.threads.late = False
+    made.spool.begin(head(length=len(BODY)))
+    made.take(BODY)
+    made.commit(BODY)
+    assert (True, BODY) == (made.stored(BODY), made.spool.read(0, len(BODY)))
+
+
 def test_begins_again_shorter(made: Made) -> None:
     """When fewer come again, who has read more is told."""
     made.spool.begin(head(length=None))
