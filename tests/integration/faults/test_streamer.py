@@ -131,18 +131,22 @@ async def test_row_80_wrong(cold: ColdSite, scripted: Scripted, size: int, asked
 async def test_row_80_at_last(cold: ColdSite, scripted: Scripted) -> None:
     """Row 80: who was given no wrong byte gets the right rest of the next source, and who was given one is cut."""
     at = 2 << 20
-    sent: Deferred[None] = Deferred()
-    right = ranged(BODY)
+    read, sent = Deferred[None](), Deferred[None]()
+    right, wrong = ranged(BODY), damaged(BODY, at)
+    head, _ = ok(BODY)
 
     def second(request: Request) -> Steps:
         return (Until(sent), *right(request))
 
-    artifact(cold, scripted, [ranged(damaged(BODY, at)), second])
+    most = at + (64 << 10)
+    artifact(cold, scripted, [(head, Send(wrong[:most]), Until(read), Send(wrong[most:])), second])
     whole, before, behind = [
         await cold.client("/f", *headers)
         for headers in ([], [f"Range: bytes=0-{at - 1}"], [f"Range: bytes={at + 1}-{at + 9}"])
     ]
-    late = None
+    await whole.heard(at + 2000)
+    await behind.heard(1)
+    read.callback(None)
     while len(scripted.requests) < 2:
         await deferLater(cold.reactor, 0.01)
     late = await cold.client("/f")
