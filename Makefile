@@ -8,7 +8,7 @@ PYTEST  := $(PY) -m pytest
 SOURCES := setup.cfg pyproject.toml $(shell find twisted twisted_pulp -type f ! -name '*.pyc' ! -name dropin.cache)
 TYPED   := twisted_pulp $(wildcard examples benchmarks)
 
-.PHONY: help run test lint types docs unit integration examples bench bench-sync news format clean
+.PHONY: help run test lint types docs unit integration examples bench bench-sync bench-serving news format clean
 # One thing after the other, also under -j: pytest's line is to be the last.
 .NOTPARALLEL:
 
@@ -22,6 +22,7 @@ help:
 	@echo 'make integration  tests against servers on 127.0.0.1'
 	@echo 'make bench        the benchmarks, against other clients'
 	@echo 'make bench-sync   the benchmarks of syncs'
+	@echo 'make bench-serving benchmarks of what is served'
 	@echo 'make format       let ruff format everything'
 	@echo 'make news         what the next release will say'
 	@echo 'make clean        remove what make made'
@@ -56,6 +57,9 @@ bench: .venv/bench
 
 bench-sync: .venv/bench
 	$(PY) -m benchmarks.sync
+
+bench-serving: .venv/bench
+	$(PY) -m benchmarks.serving
 
 format: .venv/test
 	$(PY) -m ruff check --fix

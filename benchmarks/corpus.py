@@ -58,7 +58,7 @@ class Corpus:
         """
         count, size = scaled(name, scale)
         (root / name).mkdir()
-        return cls(name, tuple(_entry(root, name, number, size) for number in range(count)))
+        return cls(name, tuple(written(root, name, number, size) for number in range(count)))
 
     @property
     def bytes(self) -> int:
@@ -99,7 +99,8 @@ def scaled(name: str, scale: float) -> tuple[int, int]:
     return (max(1, round(count * scale)), size) if count > 1 else (1, max(1, round(size * scale)))
 
 
-def _entry(root: Path, corpus: str, number: int, size: int) -> Entry:
+def written(root: Path, corpus: str, number: int, size: int) -> Entry:
+    """Write *size* random bytes to the file *number* of the directory *corpus* below *root*."""
     path, digest, left = f"{corpus}/{number}.bin", hashlib.sha256(), size
     with (root / path).open("wb") as file:
         while left:

@@ -70,7 +70,7 @@ def serving(program: str, work: Path, root: Path, rate: int = 0) -> Iterator[Ser
     :param rate: MiB a second that each connection gets; 0 is no limit.
     :raises RuntimeError: with its error log, when it does not start.
     """
-    plain, secure = _free_ports()
+    plain, secure = free_ports()
     _write_certificate(work)
     user = "user root;" if os.getuid() == 0 else ""  # nobody may not read a private temporary directory
     config = work / "nginx.conf"
@@ -78,7 +78,7 @@ def serving(program: str, work: Path, root: Path, rate: int = 0) -> Iterator[Ser
     log = work / "error.log"
     process = subprocess.Popen([program, "-c", config, "-e", log], stderr=subprocess.DEVNULL)
     try:
-        if not _accepts(process, plain):
+        if not accepts(process, plain):
             raise RuntimeError(f"nginx does not start:\n{log.read_text() if log.exists() else ''}")
         yield Server(f"http://127.0.0.1:{plain}", f"https://localhost:{secure}", work / "certificate.pem")
     finally:
@@ -86,14 +86,16 @@ def serving(program: str, work: Path, root: Path, rate: int = 0) -> Iterator[Ser
         process.wait()
 
 
-def _free_ports() -> tuple[int, int]:
+def free_ports() -> tuple[int, int]:
+    """Return two ports that nobody listens at."""
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def _accepts(process: subprocess.Popen[bytes], port: int) -> bool:
+def accepts(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until *process* accepts connections at *port*; return whether it does."""
     end = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < end:
         try:
