@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -60,7 +60,7 @@ class Mutable:
         self._missing: Recent[Hashable, tuple[float, NotFound]] = Recent(_REFUSED)
         self._passing: Recent[Hashable, float] = Recent(_REFUSED)
         self._flights: dict[Hashable, Moment[Known | None]] = {}
-        self._running: dict[Deferred[Any], None] = {}
+        self._running: dict[Deferred[Any], bool] = {}
         self._closed = False
 
     def __repr__(self) -> str:
@@ -157,7 +157,7 @@ class Mutable:
         flight = self._flights.get(page.flight)
         if flight is None:
             flight = self._flights[page.flight] = Moment()
-            d = self._later(Deferred.fromCoroutine(self._flown(page, known, consultation)), quiet=True)
+            d = self._later(Deferred.fromCoroutine(self._flown(page, known, consultation)), asking=True)
             d.addBoth(self._landed, page, flight)
         return flight
 
@@ -195,16 +195,18 @@ class Mutable:
             await self._shelf.forget(page, known)
 
     # the end
-    def _later(self, d: Deferred[Any], *, quiet: bool = False) -> Deferred[Any]:
-        """Have `close` wait for *d*; what it fails with is logged, unless somebody else looks at it."""
+    def _later(self, d: Deferred[Any], *, asking: bool = False) -> Deferred[Any]:
+        """
+        Have `close` wait for *d*.
+
+        :param asking: whether it asks an upstream: then it is broken off, and clients hear what it has failed with.
+        """
         if not d.called:
-            self._running[d] = None
+            self._running[d] = asking
 
         def over(result: Any) -> Any:
             self._running.pop(d, None)
-            if isinstance(result, Failure) and not quiet:
-                if self._closed and result.check(CancelledError):
-                    return None
+            if isinstance(result, Failure) and not asking:
                 if result.check(PulpError):
                     _log.warn("the cache is behind: {error}", error=result.value)
                 else:
@@ -220,7 +222,7 @@ class Mutable:
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
-        for d in list(self._running):
+        for d in [d for d, asking in self._running.items() if asking]:
             d.cancel()
         while self._running:
             waiting: Deferred[None] = Deferred()

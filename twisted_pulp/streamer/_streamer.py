@@ -240,13 +240,13 @@ class Streamer:
 
     async def _close(self) -> None:
         await outlasting(self.flights.close())
+        await outlasting(self.mutable.close())
         for d in list(self._answering):
             d.cancel()
         while self._answering:
             waiting: Deferred[None] = Deferred()
             next(iter(self._answering)).addBoth(_tell, waiting)
             await waiting
-        await outlasting(self.mutable.close())
         await self._rewriting.close()
         await self._records.close()
 
