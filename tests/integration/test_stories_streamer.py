@@ -161,9 +161,9 @@ async def test_forward_the_upstreams_headers(content: Content, scripted: Scripte
     ]
     go: Deferred[None] = Deferred()
     whole = b"".join(step.data for step in ok(BODY, headers) if isinstance(step, Send))
-    scripted.on(b"/f.iso", [(Send(whole[:-100]), Until(go), Send(whole[-100:]))])
+    scripted.on(b"/f.deb", [(Send(whole[:-100]), Until(go), Send(whole[-100:]))])
     await content.distribute("d", remote_id=await content.remote(scripted.url("/")))
-    client = await content.client("d/f.iso")
+    client = await content.client("d/f.deb")
     while b"\r\n\r\n" not in client.received:
         await client.heard(len(client.received) + 1)
     head = bytes(client.received).partition(b"\r\n\r\n")[0].lower()
