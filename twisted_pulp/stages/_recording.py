@@ -11,6 +11,8 @@ from twisted_pulp.catalog import runs
 from twisted_pulp.errors import PulpError
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
     from twisted_pulp.stages._progress import ProgressReport
     from twisted_pulp.stages._sync import Sync
 
@@ -18,6 +20,8 @@ __all__ = ["Recording"]
 
 # So many failures are kept with a run; who wants all of them has them while it runs.
 _LISTED = 100
+# Seconds between two transactions that only say how far the run has come; the last one is made at once.
+_INTERVAL = 0.5
 
 
 class Recording:
@@ -35,6 +39,7 @@ class Recording:
         self._id: int | None = None
         self._changed: dict[str, ProgressReport] = {}
         self._writing: Deferred[None] | None = None
+        self._later: IDelayedCall | None = None
 
     async def start(self) -> None:
         """Let the run begin."""
@@ -44,13 +49,20 @@ class Recording:
 
     def _note(self, reports: tuple[ProgressReport, ...]) -> None:
         self._changed.update((report.code, report) for report in reports)
+        if self._later is None:
+            self._later = self._sync.context.reactor.callLater(_INTERVAL, self._begin)
+
+    def _begin(self) -> None:
+        self._later = None
         if self._writing is None or self._writing.called:
             self._writing = Deferred.fromCoroutine(self._write())
+        else:  # this database is slow
+            self._note(())
 
     async def _write(self) -> None:
-        """Write what has changed; the next change is written when this has been."""
-        while self._changed:
-            changed, self._changed = tuple(self._changed.values()), {}
+        """Write what has changed."""
+        changed, self._changed = tuple(self._changed.values()), {}
+        if changed:
             try:
                 await self._sync.catalog.write(runs.progress, self._id, [row_of(report) for report in changed])
             except PulpError as error:  # the sync itself will meet it, if it lasts
@@ -63,8 +75,11 @@ class Recording:
         sync = self._sync
         sync.reports.close()
         self._ignore()
+        if self._later is not None:
+            self._later.cancel()
         if self._writing is not None:
             await self._writing
+        await self._write()
         state = "completed" if error is None else "canceled" if isinstance(error, CancelledError) else "failed"
         words = None if error is None else str(error) or type(error).__name__
         try:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, unit_of
 from twisted_pulp.catalog import repositories, runs, versions
 from twisted_pulp.catalog._tables import artifact, content_artifact, source, version, version_content
+from twisted_pulp.context import Context
 from twisted_pulp.errors import CatalogError, NotFound, SettingsError, StorageFull, TooManyFailed
 from twisted_pulp.stages import DeclarativeVersion, Stage
 from twisted_pulp.storage import MemoryStorage
@@ -330,3 +332,31 @@ async def test_progress(fields: dict[str, Any], repository: Any, catalog: Memory
     downloading = progress["sync.downloading.artifacts"]
     assert ("completed", 5, sum(map(len, BODIES.values()))) == (downloading.state, downloading.done, downloading.bytes)
     assert ("completed", 5) == (progress["associating.content"].state, progress["associating.content"].done)
+
+
+@ensureDeferred
+async def test_progress_seldom(fields: dict[str, Any], repository: Any, catalog: MemoryCatalog) -> None:
+    """However often it changes, progress is kept twice a second, and once more at the end."""
+    clock, goes_on = Clock(), Deferred[None]()
+
+    class Slow(Stage):
+        async def run(self) -> None:
+            self.report = self.sync.progress("slow", "Slow")
+            await goes_on
+
+    context, stage = Context(clock), Slow()
+    running = DeclarativeVersion(stage, repository, **{**fields, "context": context}).create()
+    for _ in range(16):
+        stage.report.advance()
+        for state in ("waiting", "running"):
+            stage.report.enter(state)
+        clock.advance(0.125)
+    assert 4 == catalog.written.count("progress")
+    [slow] = [each for each in catalog.now(runs.latest, repository.id).progress if each.code == "slow"]
+    assert (16, "running") == (slow.done, slow.state)
+    stage.report.enter("completed")
+    goes_on.callback(None)
+    await running
+    assert 5 == catalog.written.count("progress")
+    await context.close()
+    assert [] == clock.getDelayedCalls()
