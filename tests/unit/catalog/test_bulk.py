@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, create_engine, select
 
 from twisted_pulp.catalog import contents
 from twisted_pulp.catalog._bulk import among
-from twisted_pulp.catalog._tables import content
+from twisted_pulp.catalog._tables import content, metadata
 from twisted_pulp.catalog.contents import NewContent
 
 KEYS = ['["it\'s"]', '["\\"a\\\\b\\""]', '["%s :name ?"]', '["ü €"]', '["{}"]', "[]"]
@@ -40,10 +40,10 @@ def test_numbers(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("column", [content.c.key, content.c.id])
-def test_nothing(connection: Connection, column: object) -> None:
+def test_nothing(connection: Connection, column: ColumnElement[object]) -> None:
     """An empty list finds nothing."""
     saved(connection)
-    assert [] == found(connection, select(content.c.key).where(among(column, "values")), [])  # type: ignore[arg-type]
+    assert [] == found(connection, select(content.c.key).where(among(column, "values")), [])
 
 
 def test_thousands(connection: Connection) -> None:
@@ -59,3 +59,16 @@ def test_anew(connection: Connection) -> None:
     for key, number in ids.items():
         both = among(content.c.id, "values") & among(content.c.key, "keys")
         assert [key] == [*connection.scalars(select(content.c.key).where(both), {"values": [number], "keys": KEYS})]
+
+
+@pytest.mark.parametrize("column", [content.c.key, content.c.id])
+def test_index(column: ColumnElement[object]) -> None:
+    """SQLite finds the rows by an index; it does not look at each row of the table."""
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
+    condition = among(column, "values") & (content.c.type == "file")
+    statement = str(select(content.c.place).where(condition).compile(engine))
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("[]", "file")).all()
+    engine.dispose()
+    assert " SEARCH " in f" {plan[0][-1]} "
