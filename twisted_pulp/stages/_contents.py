@@ -23,7 +23,9 @@ class ContentSaver(Stage):
     async def run(self) -> None:
         """Pass on each unit when it is saved; it then has an id."""
         async for batch in self.batches():
-            await self.sync.catalog.write(self._save, batch, self.sync.now())
+            # Their ids are set in a transaction, which may be undone and tried again.
+            new = [unit for unit in batch if unit.content_id is None]
+            await self.sync.catalog.write(self._save, batch, new, self.sync.now())
             await self.put_all(batch)
 
     def saving(self, connection: Any, batch: list[DeclarativeContent]) -> None:
@@ -35,20 +37,22 @@ class ContentSaver(Stage):
         :param connection: the `sqlalchemy.Connection` of the transaction.
         """
 
-    def _save(self, connection: Any, batch: list[DeclarativeContent], now: float) -> None:
-        new = {}
-        for unit in batch:
-            if unit.content_id is None:
-                content = unit.content
-                new[content.type, content.key_text] = NewContent(
-                    content.type, content.key_text, content.place, dict(content.data)
-                )
-        ids = contents.save(connection, list(new.values()), now) if new else {}
+    def _save(
+        self, connection: Any, batch: list[DeclarativeContent], new: list[DeclarativeContent], now: float
+    ) -> None:
+        rows = {}
+        for unit in new:
+            content = unit.content
+            rows[content.type, content.key_text] = NewContent(
+                content.type, content.key_text, content.place, dict(content.data)
+            )
+        ids = contents.save(connection, list(rows.values()), now) if rows else {}
+        for unit in new:
+            unit.content_id = ids[unit.content.type, unit.content.key_text]
         files = {}
         for unit in batch:
             number = unit.content_id
-            if number is None:
-                number = unit.content_id = ids[unit.content.type, unit.content.key_text]
+            assert number is not None
             for each in unit.artifacts:
                 path = each.relative_path
                 files[number, path] = NewFile(number, path, each.artifact_id, each.size, each.digests)
