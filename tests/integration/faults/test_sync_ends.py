@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_twisted import async_fixture, async_yield_fixture, ensureDeferred
+from sqlalchemy.exc import OperationalError
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
@@ -28,6 +30,7 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.stages import (
     Budget,
     Content,
+    ContentSaver,
     DeclarativeArtifact,
     DeclarativeContent,
     DeclarativeVersion,
@@ -177,6 +180,36 @@ class Broken(DeclarativeVersion):
         """Insert it."""
         stages = super().pipeline(draft).stages
         return Pipeline([*stages[: self.at], Raising(), *stages[self.at :]])
+
+
+class Refused(ContentSaver):
+    """Have the database refuse the first transaction at its end."""
+
+    refused = 0
+
+    def saving(self, connection: Any, batch: list[DeclarativeContent]) -> None:
+        """Refuse."""
+        self.refused += 1
+        if self.refused == 1:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise OperationalError("COMMIT", {}, error)
+
+
+class Again(DeclarativeVersion):
+    """A sync some of whose work is done twice."""
+
+    def pipeline(self, draft: Any) -> Pipeline:
+        """Replace the stage."""
+        return super().pipeline(draft).replace(ContentSaver, Refused())
+
+
+@ensureDeferred
+async def test_row_67_again(data: Data, upstream: Upstream) -> None:
+    """Row 67: units whose transaction is undone and tried again are saved as if nothing had been."""
+    made = Again(content_type("file").first_stage(), data.repository, remote=Remote(url=upstream.url), **data.fields)
+    version = await made.create()
+    assert (1, 30) == (version.number, version.present)
 
 
 @pytest.mark.parametrize("at", range(1, 10))
