@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Act", "Desk", "worked"]
 
-# Objects more than before, until those are looked at that may be garbage. Many are on their way and none of them is, so
-# that to look as often as usual takes a twentieth of the time.
-_COLLECT = 10_000
+# So many objects more than before, and those are looked at that may be garbage; older ones every third time. Many are
+# on their way and few are garbage: to look as often as usual takes a twentieth of the time. But it must not pile up.
+_COLLECT = 3_000, 3, 3
 
 
 @define(eq=False)
@@ -60,7 +60,7 @@ class Desk:
         """Open the data directory, let the command do its work, and close everything."""
         from twisted_pulp.upkeep import DataDirectory
 
-        gc.set_threshold(_COLLECT)
+        gc.set_threshold(*_COLLECT)
         self.data = await DataDirectory.open(
             self.reactor, self.place.data, database=self.place.database, busy=self._busy, **self._options
         )
