@@ -10,7 +10,8 @@ from attrs import define, field, frozen
 from twisted_pulp.catalog.cached import CachedRow
 from twisted_pulp.headers import PUBLIC
 from twisted_pulp.settings import Remote
-from twisted_pulp.streamer._cache import AT
+from twisted_pulp.streamer._cache import AT, Consultation, consulted
+from twisted_pulp.streamer._caching import Caching
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._fields import Forwarded, forwarded
 from twisted_pulp.streamer._lifetime import Lifetime, Times
@@ -62,6 +63,7 @@ class Known:
     looked: float
     status: int = 200
     told: Forwarded = field(init=False)
+    _found_fresh: tuple[Remote, Caching, Consultation] | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         """Take its headers apart once."""
@@ -71,6 +73,18 @@ class Known:
     def times(self) -> Times:
         """When it was last confirmed."""
         return Times(self.row.requested, self.row.received)
+
+    def consulted(self, remote: Remote, caching: Caching, now: float) -> Consultation:
+        """Return what is to be done about a request; what was found fresh is until its time is over."""
+        known = self._found_fresh
+        if known is not None and known[0] is remote and known[1] is caching:
+            lifetime = known[2].lifetime
+            if lifetime is not None and lifetime.fresh(now):
+                return known[2]
+        asked = asked_of(remote, self.row.kind)
+        found = consulted(self.row.fields, self.row.vary, self.times, asked, caching, now)
+        self._found_fresh = (remote, caching, found) if found.fresh else None
+        return found
 
 
 def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cached:

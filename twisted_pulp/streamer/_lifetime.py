@@ -57,11 +57,16 @@ class Lifetime:
         """
         if now < self.times.received:
             return self.fresh_for
+        return self._age_then + now - self.times.received
+
+    @cached_property
+    def _age_then(self) -> float:
+        """Its age when it was received."""
         date, given = _moment(self.fields.get("date")), self.fields.get("age", "")
         apparent = 0.0 if date is None else max(0.0, self.times.received - date)
         delay = max(0.0, self.times.received - self.times.requested)
         told = float(given[:10]) if given.isascii() and given.isdigit() else 0.0
-        return max(apparent, told + delay) + now - self.times.received
+        return max(apparent, told + delay)
 
     @cached_property
     def fresh_for(self) -> float:

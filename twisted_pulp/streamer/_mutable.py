@@ -130,10 +130,9 @@ class Mutable:
         return self._given(came, self._consulted(page, came), status)
 
     def _consulted(self, page: Page, known: Known | None) -> Consultation:
-        asked = asked_of(page.remote, page.kind)
         if known is None:
-            return consulted(None, {}, _NEVER, asked, page.caching, self._now())
-        return consulted(known.row.fields, known.row.vary, known.times, asked, page.caching, self._now())
+            return consulted(None, {}, _NEVER, asked_of(page.remote, page.kind), page.caching, self._now())
+        return known.consulted(page.remote, page.caching, self._now())
 
     def _given(self, known: Known, consultation: Consultation, status: str) -> Cached:
         if self._shelf.use(known):
