@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pytest_twisted import ensureDeferred
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -53,3 +56,15 @@ async def test_read_only(catalog: Catalog) -> None:
     with pytest.raises((SQLAlchemyError, CatalogError), match=r"read-?only"):
         await catalog.read(add, "a")
     assert 1 == await catalog.write(add, "a")
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+@ensureDeferred
+async def test_durable(reactor: IReactor, tmp_path: Path, durable: bool, level: int) -> None:
+    """SQLite brings transactions to the disk (FULL is 2), unless that is not wanted (NORMAL is 1)."""
+    catalog = await Catalog.open(reactor, f"sqlite:///{tmp_path}/catalog.sqlite", durable=durable)
+    try:
+        found = await catalog.write(lambda connection: connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    finally:
+        await catalog.close()
+    assert level == found

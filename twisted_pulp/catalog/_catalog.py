@@ -52,7 +52,9 @@ class Catalog:
         self._closing: Deferred[None] | None = None
 
     @classmethod
-    def open(cls, reactor: Any, url: str, *, key: Key | None = None, patience: float = PATIENCE) -> Deferred[Catalog]:
+    def open(
+        cls, reactor: Any, url: str, *, key: Key | None = None, patience: float = PATIENCE, durable: bool = True
+    ) -> Deferred[Catalog]:
         """
         Open the database at *url*, and make its tables or bring them up to date where needed.
 
@@ -60,10 +62,12 @@ class Catalog:
             ``postgresql://USER:PASSWORD@HOST/NAME``.
         :param key: seals the secrets of remotes; default None: remotes with secrets are refused.
         :param patience: seconds for which a transaction waits for a lock, a conflict or a lost connection; default 30.
+        :param durable: whether what was committed in an SQLite file is on the disk, also when the machine loses power;
+            default true. PostgreSQL settles that itself.
         :raises SettingsError: *url* is none of these.
         :raises CatalogError: what keeps it from being opened.
         """
-        database = database_at(url)
+        database = database_at(url, durable)
         return Deferred.fromCoroutine(cls(reactor, database, key, patience)._opened())
 
     async def _opened(self) -> Catalog:

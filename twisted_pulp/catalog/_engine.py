@@ -73,17 +73,18 @@ def visible(url: URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def database_at(text: str) -> Database:
+def database_at(text: str, durable: bool = True) -> Database:
     """
     Get ready for the database at the URL *text*; nothing is connected yet.
 
+    :param durable: whether an SQLite file is brought to the disk by each transaction.
     :raises SettingsError: see `address`.
     """
     url = address(text)
     if url.drivername.startswith("sqlite"):
         from twisted_pulp.catalog._engine_sqlite import sqlite
 
-        return sqlite(url)
+        return sqlite(url, durable)
     from twisted_pulp.catalog._engine_postgresql import postgresql
 
     return postgresql(url)

@@ -27,8 +27,8 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 _UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
 
-def sqlite(url: URL) -> Database:
-    """Get ready for the file of *url*."""
+def sqlite(url: URL, durable: bool) -> Database:
+    """Get ready for the file of *url*, which each transaction brings to the disk if it is to be *durable*."""
     assert url.database is not None
     path = os.path.abspath(url.database)
     url = url.set(database=path)
@@ -37,7 +37,7 @@ def sqlite(url: URL) -> Database:
         dialect="sqlite",
         path=path,
         connect={},
-        writing=_engine(url, 1, "BEGIN IMMEDIATE"),
+        writing=_engine(url, 1, "BEGIN IMMEDIATE", f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}"),
         reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1"),
         writers=1,
         readers=_READERS,
@@ -60,7 +60,6 @@ def _engine(url: URL, connections: int, begin: str, *pragmas: str) -> Engine:
     def connected(connection: Any, _: object) -> None:
         for pragma in (
             "PRAGMA journal_mode = WAL",
-            "PRAGMA synchronous = NORMAL",
             "PRAGMA foreign_keys = 1",
             "PRAGMA temp_store = MEMORY",
             "PRAGMA cache_size = -16384",

@@ -74,7 +74,7 @@ class Opening:
     How a data directory is opened.
 
     :ivar database: URL of the catalog; default None: a file in the directory.
-    :ivar fsync: of the storage: "full" (default), "file" or "none".
+    :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
     :ivar wait: whether to wait for another one that writes; default true.
@@ -115,7 +115,7 @@ class Opening:
         self._open.append(storage.close)
         url = self.database or f"sqlite:///{os.path.join(self._path, 'catalog.sqlite')}"
         key = LateKey(os.path.join(self._path, "key"))
-        catalog = await Catalog.open(self._reactor, url, key=cast(Key, key))
+        catalog = await Catalog.open(self._reactor, url, key=cast(Key, key), durable=self.fsync != "none")
         self._open.append(catalog.close)
         if self.write:
             await storage.recover()
