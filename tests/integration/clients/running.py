@@ -40,17 +40,31 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in kept.items() if not name.startswith(("PIP_", "APT_"))} | {"LC_ALL": "C"}
 
 
-async def ran(reactor: Any, directory: Path, *command: object, environ: Mapping[str, str] | None = None) -> Ended:
-    """Run *command* in *directory* to its end; it is killed when nobody waits any more."""
-    path = directory / f".{len(list(directory.glob('.*.log')))}.log"
+async def ran(
+    reactor: Any,
+    logs: Path,
+    *command: object,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    separate: bool = False,
+) -> Ended:
+    """
+    Run *command* to its end; it is killed when nobody waits any more.
+
+    :param logs: gets what it writes.
+    :param environ: beside what every program gets.
+    :param directory: where it runs; default *logs*.
+    :param separate: whether the text is what it wrote to standard output only.
+    """
+    path = logs / f".{len(list(logs.glob('.*.log')))}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(
             [*map(str, command)],
-            cwd=directory,
+            cwd=directory or logs,
             env=_environment() | dict(environ or {}),
             stdin=subprocess.DEVNULL,
             stdout=log,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.DEVNULL if separate else subprocess.STDOUT,
             start_new_session=True,
         )
         try:
