@@ -92,9 +92,28 @@ async def test_update(command: Command) -> None:
     assert [] == await command.json("distribution", "list")
 
 
+@ensureDeferred
+async def test_cache(command: Command) -> None:
+    """How long files are kept is said name by name; a name without a value is as usual again."""
+    arguments = "--cache", "max_age=60", "--cache", "store_private=true", "--cache", "negative=0.5"
+    said = await command.json(
+        "distribution", "create", "d", "--base-path", "a", "--remote", "http://u.test/", *arguments
+    )
+    assert {"cache": {"max_age": 60, "store_private": True, "negative": 0.5}} == said["settings"]
+    said = await command.json("distribution", "update", "d", "--cache", "max_age=", "--cache", "negative=0")
+    assert {"cache": {"store_private": True, "negative": 0}} == said["settings"]
+
+
+_DISTRIBUTED = "create", "d", "--base-path", "a", "--remote", "http://u.test/"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
+        ((*_DISTRIBUTED, "--cache", "max_age"), 2, "NAME=VALUE"),
+        ((*_DISTRIBUTED, "--cache", "max_age=soon"), 2, "soon"),
+        ((*_DISTRIBUTED, "--cache", "max_age=-1"), 2, "cache.max_age"),
+        ((*_DISTRIBUTED, "--cache", "maxage=1"), 2, "cache.maxage"),
         (("create", "d", "--base-path", "a"), 2, "--repository or --remote"),
         (("create", "d", "--remote", "http://u.test/"), 2, "--base-path"),
         (("create", "d", "--base-path", "a", "--repository", "nowhere"), 1, "repository nowhere"),

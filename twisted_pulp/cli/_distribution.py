@@ -12,7 +12,7 @@ from twisted_pulp.errors import NameTaken
 
 __all__ = ["created", "deleted", "listed", "shown", "updated"]
 
-_SETTINGS = ("immutable", "early_ranges")
+_SETTINGS = ("immutable", "early_ranges", "cache")
 
 
 def created(place: Place, name: str, fields: dict[str, Any]) -> int:
@@ -45,13 +45,18 @@ def updated(place: Place, name: str, fields: dict[str, Any]) -> int:
 def _values(connection: Any, key: Any, name: str, fields: dict[str, Any], settings: Any) -> dict[str, Any]:
     """Return what *fields* are in the catalog."""
     from twisted_pulp.catalog import repositories
+    from twisted_pulp.streamer._rules import rules_of
 
     values = dict(fields)
     own = {each: values.pop(each) for each in _SETTINGS if each in values}
     if "immutable" in own:
         own["immutable"] = [each for each in own["immutable"] if each]
+    if "cache" in own:
+        changed = {**settings.get("cache", {}), **own["cache"]}
+        own["cache"] = {each: value for each, value in changed.items() if value is not None}
     if own:
         values["settings"] = {**settings, **own}
+        rules_of(values["settings"])
     if "repository" in values:
         repository = values.pop("repository")
         values["repository_id"] = repositories.get(connection, repository).id if repository else None

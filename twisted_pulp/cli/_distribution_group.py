@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -23,10 +24,30 @@ def _number(_: click.Context, __: click.Parameter, value: str | None) -> int | s
     return int(value)
 
 
+def _cache(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any] | None:
+    found: dict[str, Any] = {}
+    for each in values:
+        name, mark, value = each.partition("=")
+        if not mark:
+            raise click.BadParameter(f"{each!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value) if value else None
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r} of {name} is no number, true or false") from error
+    return found or None
+
+
 def _served(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let *command* say what is served."""
     for option in (
         click.option("--early-ranges/--no-early-ranges", default=None, help="Send parts before the whole is verified."),
+        click.option(
+            "--cache",
+            multiple=True,
+            metavar="NAME=VALUE",
+            callback=_cache,
+            help="How long other files are kept, as max_age=60; several.",
+        ),
         click.option(
             "--immutable", multiple=True, metavar="PATTERN", help="Upstream files that never change, as *.deb; several."
         ),
