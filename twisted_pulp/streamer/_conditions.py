@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from functools import lru_cache
 
 from twisted_pulp.streamer._entity import Entity
 
@@ -104,8 +105,11 @@ def _changed_since(values: list[bytes] | None, entity: Entity) -> bool | None:
 
 def date_of(value: bytes) -> int | None:
     """Return the seconds since the epoch of a date of HTTP, in any of its three forms; None when it is none."""
-    if len(value) > 64 or not value[:3].isalpha():
-        return None
+    return None if len(value) > 64 or not value[:3].isalpha() else _dated(value)
+
+
+@lru_cache(1024)  # the same ones come again and again: of one response, and of a file that is asked for often
+def _dated(value: bytes) -> int | None:
     try:
         moment = parsedate_to_datetime(value.decode("ascii"))
         if moment.tzinfo is None:  # the form of asctime names no zone, and all dates of HTTP are UTC

@@ -12,6 +12,7 @@ from twisted_pulp.catalog import Catalog, artifacts, links, pulled
 from twisted_pulp.catalog.artifacts import Stored
 from twisted_pulp.catalog.links import LinkRow
 from twisted_pulp.catalog.pulled import PulledFile
+from twisted_pulp.streamer._gathered import Gathered
 from twisted_pulp.streamer._links import Link
 from twisted_pulp.streamer._recent import Recent
 from twisted_pulp.streamer._upstream import Spot
@@ -50,6 +51,7 @@ class KnownFiles:
 
     def __init__(self, catalog: Catalog, now: Callable[[], float], seconds: Callable[[], float]) -> None:
         self._catalog, self._now, self._seconds = catalog, now, seconds
+        self._gathered = Gathered(catalog)
         # Most Remotes have no pages that name files: those are not looked for each time.
         self._silent: Recent[int, float] = Recent(_MOST)
 
@@ -65,7 +67,7 @@ class KnownFiles:
         if not named and not immutable:
             return KnownFile()
         url = None if spot.place is None else spot.place.name
-        silent, found = await self._catalog.read(_found, remote_id, url, spot.name if named else None, immutable)
+        silent, found = await self._gathered.read(_found, remote_id, url, spot.name if named else None, immutable)
         if silent and named:
             self._silent.put(remote_id, self._seconds() + _FRESH)
         return found

@@ -18,6 +18,7 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._bases import Base, Bases
 from twisted_pulp.streamer._entity import IMMUTABLE, REVALIDATE, Entity
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
+from twisted_pulp.streamer._gathered import Gathered
 from twisted_pulp.streamer._known_files import KnownFile, KnownFiles
 from twisted_pulp.streamer._links import Link
 from twisted_pulp.streamer._lookup import LISTED, AtPath, at_path
@@ -49,6 +50,7 @@ class Published:
 
     def __init__(self, catalog: Catalog, records: Records, seconds: Callable[[], float], most: int = 50_000) -> None:
         self._catalog, self._records = catalog, records
+        self._gathered = Gathered(catalog)
         self._bases = Bases(catalog, seconds)
         self._remembered: Recent[bytes, tuple[Base, Kept]] = Recent(most)
         self._known = KnownFiles(catalog, records.now, seconds)
@@ -98,7 +100,7 @@ class Published:
     async def _of_version(self, base: Base, number: int, path: RequestPath, text: str, missing: bool) -> Found | None:
         bases, repository, after, key = self._bases, base.row.repository_id, _after(path), self._catalog.key
         assert repository is not None
-        at = await self._catalog.read(at_path, repository, number, text, after, missing, bases.known_remotes, key)
+        at = await self._gathered.read(at_path, repository, number, text, after, missing, bases.known_remotes, key)
         bases.learn(at.remotes)
         if at.file is not None:
             return self._file(base, text, at.file, at, missing)
