@@ -72,7 +72,11 @@ class PulledThrough:
 
     def write(self, connection: Connection, artifact_id: int, now: float) -> None:
         """Remember that it is here."""
-        pulled.save(connection, [NewPulled(self.remote_id, self.url, artifact_id, self.headers)], now)
+        pulled.save(connection, [self.row(artifact_id)], now)
+
+    def row(self, artifact_id: int) -> NewPulled:
+        """Return it as the catalog has it."""
+        return NewPulled(self.remote_id, self.url, artifact_id, self.headers)
 
 
 @frozen
@@ -159,5 +163,11 @@ class Records:
 def _written(connection: Connection, records: list[Any], now: float) -> None:
     new = [record.artifact for record in records if record.artifact is not None]
     ids = artifacts.save(connection, new, now) if new else {}
+    # The commonest are written by one statement.
+    through = [record for record in records if isinstance(record, PulledThrough)]
+    if through:
+        pulled.save(connection, [record.row(ids[record.artifact.sha256]) for record in through], now)
     for record in records:
+        if isinstance(record, PulledThrough):
+            continue
         record.write(connection, 0 if record.artifact is None else ids[record.artifact.sha256], now)
