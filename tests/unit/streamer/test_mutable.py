@@ -299,6 +299,26 @@ def test_evicted() -> None:
     assert b"new" == cache.body(cache.get("http://h/0"))
 
 
+def test_evicted_wanted() -> None:
+    """What somebody takes for his own in the moment in which it goes, the catalog does not count as stored."""
+    cache = Cache(capacity=30)
+    remove = cache.storage.remove
+    taken: list[str] = []
+
+    def taking(names: Any) -> Any:
+        taken.extend(names)
+        cache.catalog.do(artifacts.save, [artifacts.NewArtifact(name, 10) for name in names], cache.now())
+        return remove(names)
+
+    cache.storage.remove = taking  # type: ignore[method-assign]
+    for number in range(5):
+        cache.upstream.answer = fresh(b"%010d" % number)
+        cache.get(f"http://h/{number}")
+        cache.clock.advance(61)
+    assert taken
+    assert {} == cache.catalog.do(artifacts.find, [("sha256", name) for name in taken])
+
+
 def test_evicted_used() -> None:
     """What is wanted again and again stays, even if it came first."""
     cache = Cache(most=3)
