@@ -58,15 +58,17 @@ class Rewriting:
     :param storage: has the pages as they came.
     :param filters: what is done to which.
     :param learn: is told which files the pages of a Remote name.
-    :param memory: bytes of rewritten pages that are kept; default 32 MiB. One that is larger is kept alone.
+    :param memory: bytes of rewritten pages that are kept, those that were wanted last; default 32 MiB. One that is
+        larger is kept alone.
     :ivar pages: the rewritten pages.
+    :ivar held: their bytes.
     """
 
     def __init__(
         self, context: Any, storage: IStorage, filters: Filters, learn: Learn, *, memory: int = _MEMORY
     ) -> None:
         self._context, self._storage, self._filters, self._learn = context, storage, filters, learn
-        self._memory, self._held = memory, 0
+        self._memory, self.held = memory, 0
         self.pages = MemoryStorage(context.now)
         self._known: Recent[Hashable, _Rewritten] = Recent(_MOST)
         self._sizes: dict[str, int] = {}
@@ -77,7 +79,7 @@ class Rewriting:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Rewriting {len(self._running)} now, {self._held} bytes kept>"
+        return f"<Rewriting {len(self._running)} now, {self.held} bytes kept>"
 
     async def rewritten(self, found: Through, got: Cached) -> Entity | None:
         """
@@ -160,7 +162,10 @@ class Rewriting:
     ) -> _Rewritten:
         """Return the rewritten page; whoever wants it while it is being made waits for it."""
         known = self._known.get(key)
-        if known is _SAME or (known is not None and known.sha256 in self._sizes):
+        if known is _SAME:
+            return known
+        if known is not None and known.sha256 in self._sizes:
+            self._sizes[known.sha256] = self._sizes.pop(known.sha256)  # the last to go now
             return known
         running = self._running.get(key)
         if running is None:
@@ -190,13 +195,13 @@ class Rewriting:
 
     def _keep(self, data: bytes, sha256: str) -> _Rewritten:
         size = len(data)
-        self._held -= self._sizes.pop(sha256, 0)
-        while self._sizes and self._held + size > self._memory:
+        self.held -= self._sizes.pop(sha256, 0)
+        while self._sizes and self.held + size > self._memory:
             oldest = next(iter(self._sizes))
-            self._held -= self._sizes.pop(oldest)
+            self.held -= self._sizes.pop(oldest)
             self.pages.remove([oldest])
         self._sizes[sha256] = size
-        self._held += size
+        self.held += size
         self.pages.keep(data, sha256)
         return _Rewritten(sha256, size)
 
