@@ -129,9 +129,10 @@ async def test_other_pages(content: Content, scripted: Scripted) -> None:
     """Pages that are none of an index stay as they are, kept or not."""
     body = page("/x", "https://elsewhere.example/y.tar.gz")
     scripted.on(b"/a/", [ok(body, [HTML, FRESH])])
-    scripted.on(b"/b/", [ok(body, [HTML, (b"Cache-Control", b"no-store")])])
+    for path in (b"/b/", b"/c"):
+        scripted.on(path, [ok(body, [HTML, (b"Cache-Control", b"no-store")])])
     await content.distribute("d", remote_id=await content.remote(scripted.url("/")))
-    for path in ("d/a/", "d/b/"):
+    for path in ("d/a/", "d/b/", "d/c"):
         assert (200, body) == ((got := await content.get(path)).status, got.body)
 
 

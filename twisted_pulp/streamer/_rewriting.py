@@ -32,6 +32,8 @@ __all__ = ["Rewriting"]
 
 # Pages whose rewritten form is known, and bytes of those that are in memory.
 _MOST, _MEMORY = 10_000, 32 << 20
+# Seconds of Retry-After that a client is kept waiting for.
+_PATIENCE = 5.0
 
 Learn = Callable[[int, Iterable[Link]], Awaitable[None]]
 
@@ -143,7 +145,9 @@ class Rewriting:
 
         remote = found.wanted.remote
         most = LARGEST if remote.limits.max_size is None else min(LARGEST, remote.limits.max_size)
-        limited = evolve(remote, limits=evolve(remote.limits, max_size=most))
+        wait, tries = min(remote.retry.retry_after, _PATIENCE), min(remote.retry.retries, 1)
+        retry = evolve(remote.retry, retry_after=wait, retries=tries)
+        limited = evolve(remote, limits=evolve(remote.limits, max_size=most), retry=retry)
         storage = MemoryStorage()
         downloader = self._context.downloader(limited, hooks=Hooks(headers=look))
         downloader.agent = self._context.agent(remote)
