@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ async def test_again(start_nginx: StartNginx, content: Content, run: Run, tmp_pa
     root, home = tmp_path / "up", tmp_path / "gpg"
     root.mkdir()
     await publish(run, root, home)
+    release = root / "dists/stable/InRelease"
+    os.utime(release, (1.7e9, 1.7e9))  # before the next one, which may have the same length
     server = await start_nginx(root, lines=["expires -1;"])
     await content.distribute("debian", remote_id=await content.remote(server.url("/")))
     apt = Apt(run, tmp_path / "apt", f"http://127.0.0.1:{content.port}/content/debian", home / "key.asc")
@@ -52,6 +55,6 @@ async def test_again(start_nginx: StartNginx, content: Content, run: Run, tmp_pa
     assert "Hit:1" in (await apt.get("update")).text
     await publish(run, root, home, "2.0")
     assert "Get:1" in (await apt.get("update")).text
-    assert (root / "dists/stable/InRelease").read_bytes() == apt.lists()["stable_InRelease"]
+    assert release.read_bytes() == apt.lists()["stable_InRelease"]
     got = await apt.downloaded()
     assert (root / "pool/main/part1/part1_2.0_all.deb").read_bytes() == got["part1_2.0_all.deb"]

@@ -127,6 +127,8 @@ async def test_replaced(start_nginx: StartNginx, content: Content, run: Run, tmp
     """When the index says something else of a file, the one that is kept counts no more."""
     served = await upstream(start_nginx, content, run, tmp_path, lines("no-cache"))
     await served.downloaded("first")
+    # One more, so that the page has another length: what nginx tells of a file is its length and the second.
+    served.index.add("demo", "0.9")
     served.index.add("demo", "1.0", ["dep>=1"], "# and more of it")
     served.index.write()
     second = await served.downloaded("second")
