@@ -179,6 +179,15 @@ def test_arrives() -> None:
         reader.finish()
 
 
+def test_nothing_counts() -> None:
+    """Pieces of nothing but ends of lines count as lines, wherever they come."""
+    reader = ManifestReader(URL)
+    assert [] == reader.feed(b"\n" * 1000) + reader.feed(b"# a")
+    assert [] == reader.feed(b"\n\n")
+    with pytest.raises(MetadataError, match="line 1004"):
+        reader.feed(b"\nbad\n")
+
+
 def test_empty() -> None:
     """No lines are no entries."""
     assert [] == read(b"")

@@ -55,6 +55,9 @@ class ManifestReader:
 
         :raises MetadataError: naming the first line that is bad, and why; nothing may be fed afterwards.
         """
+        if not self._rest and data.count(b"\n") == len(data):  # nothing, however much of it there is
+            self.line += len(data)
+            return []
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = self._rest + lines[0]
