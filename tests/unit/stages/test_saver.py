@@ -10,6 +10,7 @@ import pytest
 from attrs import define
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import succeed
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, World, file_of, through, unit_of
 from twisted_pulp.catalog._tables import artifact, artifact_digest
@@ -151,8 +152,10 @@ async def test_hurry_fails(sync: Sync, catalog: MemoryCatalog) -> None:
     catalog.failing["save"] = CatalogError("no disk")
     artifacts = [file_of(path, body) for path, body in BODIES.items()]
     unit = DeclarativeContent(content=Content(type="t", key=("u",)), artifacts=artifacts)
-    with pytest.raises(CatalogError, match="no disk"):
+    with capturedLogs() as logged, pytest.raises(CatalogError, match="no disk"):
         await through(sync, [unit], ArtifactDownloader(), ArtifactSaver())
+    words = "artifacts could not be saved before their units were complete: no disk"
+    assert words in {formatEvent(event) for event in logged}
     assert 0 == sync.budget.used_items
 
 
