@@ -142,13 +142,13 @@ async def test_row_74_writers(
 @implementer(IConsumer)
 class Slow:
     """
-    A consumer that takes some bytes a second, and says so.
+    A consumer that takes some bytes a second, and says so, for *least* seconds at least each time.
 
     :ivar most: bytes it was given beyond the last pause, at most.
     """
 
-    def __init__(self, reactor: IReactor, speed: float) -> None:
-        self._reactor, self._speed = reactor, speed
+    def __init__(self, reactor: IReactor, speed: float, least: float = 0.0) -> None:
+        self._reactor, self._speed, self._least = reactor, speed, least
         self._producer: Any = None
         self._full = False
         self._beyond = self.most = self.taken = self.pauses = 0
@@ -169,7 +169,7 @@ class Slow:
         self._full = True
         self.pauses += 1
         self._producer.pauseProducing()
-        self._reactor.callLater(len(data) / self._speed, self._ready)
+        self._reactor.callLater(max(len(data) / self._speed, self._least), self._ready)
 
     def _ready(self) -> None:
         self._full, self._beyond = False, 0
@@ -200,7 +200,7 @@ async def test_row_75_slow_writer(
 async def test_row_75_long_pause(fetcher: Fetcher, scripted: Scripted, reactor: IReactor) -> None:
     """Row 75: time for which the consumer itself has paused does not count towards any timeout."""
     scripted.on(b"/file", [ok(BODY)])
-    slow = Slow(reactor, len(BODY) / 1.5)
+    slow = Slow(reactor, len(BODY), least=0.9)
     downloader = fetcher.context.downloader(quick(timeouts=Timeouts(idle=0.4, low_speed_time=0.3)))
     report = await downloader.download(scripted.url("/file"), writer=slow)
     await downloader.close()
