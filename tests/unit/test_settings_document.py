@@ -79,8 +79,8 @@ def test_all_mistakes() -> None:
     """All mistakes are found at once, in order of their lines."""
     text = "[remotes.a]\nurl = 3\nnetrc = 'yes'\n[remotes.b.limits]\nsegments = 0\nredirect = 3\n"
     _, mistakes = read_document(text)
-    assert [2, 3, 6] == [each.line for each in mistakes]
-    assert [True] * 3 == [str(each).startswith(f"line {each.line}: remotes.") for each in mistakes]
+    assert [2, 3, 5, 6] == [each.line for each in mistakes]
+    assert [True] * 4 == [str(each).startswith(f"line {each.line}: remotes.") for each in mistakes]
     _, mistakes = read_document(text.replace("redirect = 3\n", ""))
     assert [2, 3, 5] == [each.line for each in mistakes]
 

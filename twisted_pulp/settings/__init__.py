@@ -13,17 +13,22 @@ from twisted_pulp.settings._values import Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
     from twisted_pulp.settings._convert import changed
+    from twisted_pulp.settings._daemon import Log, Retention, Schedule, ServiceLimits
     from twisted_pulp.settings._document import Mistake, Settings, read_document
     from twisted_pulp.settings._files import read_settings, write_settings
 
 __all__ = [
     "TLS",
     "Limits",
+    "Log",
     "Mistake",
     "Network",
     "Proxy",
     "Remote",
+    "Retention",
     "Retry",
+    "Schedule",
+    "ServiceLimits",
     "Settings",
     "Timeouts",
     "changed",
@@ -34,7 +39,11 @@ __all__ = [
 
 # Text is read and written by few programs; to import what does it takes time.
 _LATE = {
+    "Log": "_daemon",
     "Mistake": "_document",
+    "Retention": "_daemon",
+    "Schedule": "_daemon",
+    "ServiceLimits": "_daemon",
     "Settings": "_document",
     "changed": "_convert",
     "read_document": "_document",

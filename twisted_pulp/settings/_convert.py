@@ -9,6 +9,7 @@ import attrs
 import msgspec
 
 from twisted_pulp.errors import SettingsError
+from twisted_pulp.settings._units import EXAMPLES, number_of
 
 __all__ = ["CODE", "NONE", "SECRET", "changed", "made"]
 
@@ -17,6 +18,7 @@ SECRET = {
     "Remote": frozenset({"username", "password", "token", "headers"}),
     "Proxy": frozenset({"username", "password"}),
     "TLS": frozenset({"client_key_password"}),
+    "Settings": frozenset({"database"}),
 }
 _SECRETS = frozenset[str]().union(*SECRET.values())
 #: In code only: no text says them.
@@ -47,7 +49,7 @@ def made(kind: Any, data: object, where: str = "", wrong: Callable[[SettingsErro
     given, good = {}, True
     for name, value in data.items():
         if name in fields:
-            given[name] = _converted(types[name], value, f"{where}{name}", wrong)
+            given[name] = _converted(types[name], value, f"{where}{name}", wrong, fields[name].metadata.get("unit"))
             good = good and given[name] is not _BAD
         else:
             wrong(SettingsError(f"{where}{_key(name)}", "***", "one of " + ", ".join(fields)))
@@ -56,11 +58,25 @@ def made(kind: Any, data: object, where: str = "", wrong: Callable[[SettingsErro
         if fields[name].default is attrs.NOTHING:
             wrong(SettingsError(f"{where}{name}", None, "given"))
             good = False
+    for name, value in given.items():
+        good = (value is _BAD or _alone(fields[name], value, where, wrong)) and good
     return _tried(lambda: kind(**given), where, wrong) if good else _BAD
 
 
 def _fields(kind: Any) -> dict[str, Any]:
     return {each.name: each for each in attrs.fields(kind) if each.init and each.name not in CODE}
+
+
+def _alone(attribute: Any, value: object, where: str, wrong: Callable[[SettingsError], None]) -> bool:
+    """Return whether a field may have *value*, whatever the others have: of each that may not a word is to be said."""
+
+    def check() -> bool:
+        converted = value if attribute.converter is None else attribute.converter(value)
+        if attribute.validator is not None:
+            attribute.validator(None, attribute, converted)
+        return True
+
+    return _tried(check, where, wrong) is True
 
 
 def _tried(make: Callable[[], Any], where: str, wrong: Callable[[SettingsError], None]) -> Any:
@@ -74,7 +90,9 @@ def _tried(make: Callable[[], Any], where: str, wrong: Callable[[SettingsError],
         return _BAD
 
 
-def _converted(kind: Any, value: object, name: str, wrong: Callable[[SettingsError], None]) -> Any:
+def _converted(
+    kind: Any, value: object, name: str, wrong: Callable[[SettingsError], None], unit: str | None = None
+) -> Any:
     if (value is None or value == NONE) and type(None) in get_args(kind):
         return None
     inner = next((each for each in (kind, *get_args(kind)) if attrs.has(each)), None)
@@ -85,14 +103,16 @@ def _converted(kind: Any, value: object, name: str, wrong: Callable[[SettingsErr
         return _BAD if _BAD in parts.values() else parts
     if inner is not None:
         return made(inner, value, f"{name}.", wrong)
+    if get_origin(kind) is tuple and isinstance(value, str):
+        value = [value]
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(number_of(value, unit), kind)
     except msgspec.ValidationError as error:
         held = "***" if name.rpartition(".")[2] in _SECRETS else value
         choices = [
             str(each) for part in (kind, *get_args(kind)) if get_origin(part) is Literal for each in get_args(part)
         ]
-        allowed = f"one of {', '.join(choices)}" if choices else f"of the right type ({error})"
+        allowed = f"one of {', '.join(choices)}" if choices else EXAMPLES.get(unit, f"of the right type ({error})")
         wrong(SettingsError(name, held, allowed))
         return _BAD
 
@@ -120,7 +140,7 @@ def changed(settings: Any, fields: Mapping[str, object], where: str = "") -> Any
         elif isinstance(value, Mapping) and isinstance(old, Mapping):
             new[name] = {**old, **_converted(types[name], value, where + name, _raised)}
         else:
-            new[name] = _converted(types[name], value, where + name, _raised)
+            new[name] = _converted(types[name], value, where + name, _raised, known[name].metadata.get("unit"))
     return _tried(lambda: attrs.evolve(settings, **new), where, _raised)
 
 

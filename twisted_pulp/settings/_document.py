@@ -1,15 +1,18 @@
-"""A settings file: Remotes with names, and each mistake with its line."""
+"""A settings file: Remotes with names, what a daemon may do, and each mistake with its line."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
 import msgspec
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
-from twisted_pulp.errors import SettingsError
+from twisted_pulp.errors import SettingsError, shown
 from twisted_pulp.settings._convert import made
+from twisted_pulp.settings._daemon import Log, Retention, Schedule, ServiceLimits, endpoints, roles
+from twisted_pulp.settings._fields import part
 from twisted_pulp.settings._remote import Remote
 
 __all__ = ["Mistake", "Settings", "read_document"]
@@ -24,12 +27,63 @@ _AT_LINE = re.compile(r"\(?at line (\d+)").search
 @frozen(kw_only=True)
 class Settings:
     """
-    What a settings file says.
+    What a settings file says: of remotes, and of a daemon.
 
+    :ivar data: absolute path of the data directory; default None: ``$XDG_DATA_HOME/pulpdownloader``.
+    :ivar listen: endpoints, as Twisted writes them, where everything is served; default
+        ``tcp:8080:interface=127.0.0.1``.
+    :ivar content_listen: endpoints where content alone is served, and then nowhere else; default none: where everything
+        is.
+    :ivar metrics_listen: endpoints where metrics alone are served, and then nowhere else; default none: where
+        everything is.
+    :ivar database: URL of the catalog; default None: a file in the data directory.
+    :ivar storage: absolute path of the directory with the bytes; default None: in the data directory.
+    :ivar broker: what hands out work: "local", within the process, which is the default.
+    :ivar roles: what the daemon does: "api", with the dashboard; "worker", which runs jobs and schedules; "content",
+        which serves it. Default: all.
+    :ivar limits: how much at once.
+    :ivar retention: what is remembered.
+    :ivar log: what is logged, and how.
     :ivar remotes: name -> Remote; default none.
+    :ivar schedules: name -> Schedule; default none.
     """
 
+    data: str | None = field(default=None)
+    listen: tuple[str, ...] = endpoints("tcp:8080:interface=127.0.0.1")
+    content_listen: tuple[str, ...] = endpoints()
+    metrics_listen: tuple[str, ...] = endpoints()
+    database: str | None = field(default=None, repr=lambda url: repr(url and shown(url)))
+    storage: str | None = field(default=None)
+    broker: str | None = field(default=None)
+    roles: tuple[str, ...] = roles("api", "worker", "content")
+    limits: ServiceLimits = part(ServiceLimits)
+    retention: Retention = part(Retention)
+    log: Log = part(Log)
     remotes: Mapping[str, Remote] = field(factory=dict, hash=False)
+    schedules: Mapping[str, Schedule] = field(factory=dict, hash=False)
+
+    @data.validator
+    @storage.validator
+    def _absolute(self, attribute: Attribute[str | None], value: object) -> None:
+        if value is not None and not (isinstance(value, str) and value.isprintable() and os.path.isabs(value)):
+            raise SettingsError(attribute.name, value, "an absolute path")
+
+    @database.validator
+    def _known(self, _: object, value: object) -> None:
+        known = ("sqlite:////", "postgresql://")
+        if value is not None and not (isinstance(value, str) and value.startswith(known)):
+            raise SettingsError(
+                "database", shown(str(value)), "sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME"
+            )
+
+    @broker.validator
+    def _there(self, _: object, value: object) -> None:
+        if value not in (None, "local"):
+            raise SettingsError("broker", shown(str(value)), "local")
+
+    def __attrs_post_init__(self) -> None:
+        if not self.listen and not self.content_listen:
+            raise SettingsError("listen", (), "an endpoint, such as tcp:8080:interface=127.0.0.1, or several")
 
 
 @frozen

@@ -57,6 +57,8 @@ def _plain(settings: Any, format: Format) -> dict[str, Any]:
             continue
         if attrs.has(type(value)):
             data[each.name] = _plain(value, format)
+        elif isinstance(value, Mapping) and any(attrs.has(type(one)) for one in value.values()):
+            data[each.name] = {name: _plain(one, format) for name, one in value.items()}
         elif value is not None:
             data[each.name] = _listed(value)
         elif format == "json" or each.default is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import NOTHING, Attribute, field, frozen
 
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings._fields import flag
@@ -14,15 +14,20 @@ __all__ = ["Limits", "Retry", "Timeouts"]
 
 
 def number(
-    default: Any,
+    default: Any = NOTHING,
     *,
     low: float = 0.0,
     high: float = math.inf,
     zero: bool = False,
     none: bool = False,
     whole: bool = False,
+    unit: str | None = None,
 ) -> Any:
-    """Return a field that holds a number; 0 only if *zero*, None ("no limit") only if *none*."""
+    """
+    Return a field that holds a number; 0 only if *zero*, None ("no limit") only if *none*.
+
+    :param unit: "seconds" or "bytes", where texts may also have these by a letter, as "1h" and "8M"; default None.
+    """
     words = f"{'a whole number' if whole else 'a number'} {'from' if zero or low else 'above'} {low:g}"
     if high < math.inf:
         words += f" to {high:g}"
@@ -37,7 +42,7 @@ def number(
         if not right or not low <= value <= high or math.isnan(value) or (value == 0 and not zero):  # type: ignore[operator,arg-type]
             raise SettingsError(attribute.name, value, words)
 
-    return field(default=default, validator=check)
+    return field(default=default, validator=check, metadata={"unit": unit})
 
 
 @frozen(kw_only=True)
