@@ -33,7 +33,9 @@ LAYERS = (
     ("stages", "streamer", "testing"),
     ("upkeep",),
     ("content",),
-    ("api", "client", "dashboard", "jobs"),
+    ("jobs",),
+    ("live",),
+    ("api", "client", "dashboard"),
     ("cli", "service"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

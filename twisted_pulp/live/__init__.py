@@ -1,0 +1,11 @@
+"""What a daemon is doing right now: events, numbers, health."""
+
+from twisted_pulp.live._event import Event
+from twisted_pulp.live._feed import Feed
+from twisted_pulp.live._health import Health
+from twisted_pulp.live._metrics import Metrics
+from twisted_pulp.live._resource import MetricsResource
+from twisted_pulp.live._running import Running
+from twisted_pulp.live._streams import EventStreams
+
+__all__ = ["Event", "EventStreams", "Feed", "Health", "Metrics", "MetricsResource", "Running"]

@@ -1,0 +1,46 @@
+"""The parts of a daemon that runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+
+from twisted_pulp.live._feed import Feed
+from twisted_pulp.live._health import Health
+from twisted_pulp.live._metrics import Metrics
+
+__all__ = ["Running"]
+
+
+@define(eq=False, kw_only=True)
+class Running:
+    """
+    The parts of a daemon that runs, for whoever shows or uses them.
+
+    :ivar reactor: that runs.
+    :ivar settings: those in force; replaced when they are read anew.
+    :ivar data: the `DataDirectory`.
+    :ivar context: what all downloads share.
+    :ivar jobs: the durable work.
+    :ivar worker: does it; None where the daemon has no such role.
+    :ivar streamer: serves content; None where the daemon has no such role.
+    :ivar feed: what happens.
+    :ivar metrics: how much.
+    :ivar health: whether it goes well.
+    :ivar started: when it was, in seconds since the epoch.
+    :ivar version: of this package.
+    """
+
+    reactor: Any = field(repr=False)
+    settings: Any = field(repr=False)
+    data: Any
+    context: Any
+    jobs: Any = None
+    worker: Any = None
+    streamer: Any = None
+    feed: Feed
+    metrics: Metrics
+    health: Health
+    started: float = 0.0
+    version: str = ""
