@@ -82,7 +82,7 @@ class MetricsResource(Resource):
             self._process = ProcessCollector(registry=None)
         registry = CollectorRegistry(auto_describe=False)
         families = [*counted(self._running.metrics), *gauges(self._running, facts), *self._process.collect()]
-        registry.register(_Collected(families))  # type: ignore[arg-type]
+        registry.register(_Collected(families))
         encoder, kind = choose_encoder(accept)
         return kind, encoder(registry)
 

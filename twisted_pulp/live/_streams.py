@@ -97,7 +97,7 @@ class _Stream:
         if request.method == b"HEAD":
             request.finish()
             return
-        channel = getattr(request, "channel", None)
+        channel: Any = getattr(request, "channel", None)
         if hasattr(channel, "setTimeout"):
             channel.setTimeout(None)  # what watches it is here
         request.registerProducer(self, True)
