@@ -183,6 +183,16 @@ class IStorage(Interface):
         :param replace: whether a new file takes the place of an artifact that is there; to repair it.
         """
 
+    def put(sha256: str, data: bytes) -> str | None:
+        """
+        Make a small body an artifact now, where that keeps nobody waiting; return the path of its file.
+
+        :param sha256: of *data*; trusted, so whoever says it must have proven it.
+        :returns: None when nothing was done, since it would have to be brought to the disk, or artifacts are no files:
+            then it goes by way of `temporary` and `adopt`.
+        :raises StorageError: when it cannot be stored.
+        """
+
     def writer(*, sha256: str | None = None, size: int | None = None) -> IWriter:
         """
         Return a writer for bytes that come without a file; it hashes them and trusts nobody.

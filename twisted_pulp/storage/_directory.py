@@ -20,6 +20,7 @@ from twisted_pulp.storage._growing import Growing
 from twisted_pulp.storage._names import checked, parts, span, temporary_name
 from twisted_pulp.storage._recover import recovered
 from twisted_pulp.storage._root import Root
+from twisted_pulp.storage._shelves import Shelves
 from twisted_pulp.storage._system import OS, Fsync, System
 from twisted_pulp.storage._writer import Share, Writer
 from twisted_pulp.threads import InThread, WriterThreads, outlasting
@@ -44,6 +45,8 @@ class DirectoryStorage:
     ) -> None:
         self._root, self._fsync, self._keep, self._in_thread, self._threads = root, fsync, keep, in_thread, threads
         self._share = Share()
+        # On the reactor's thread alone.
+        self._shelves = Shelves(root) if fsync == "none" else None
         self._deliveries: set[Delivery] = set()
         self._running = 0
         self._idle: Deferred[None] | None = None
@@ -129,9 +132,17 @@ class DirectoryStorage:
                 raise ValueError(f"{file.path!r} is not in {self._root.temporaries}")
         return self._do(Batch(self._root, self._fsync, replace=replace).adopt, files)
 
+    def put(self, sha256: str, data: bytes) -> str | None:
+        """Store *data* at once when nothing is brought to the disk; else do nothing."""
+        path = self.path(sha256)
+        if self._shelves is None:
+            return None
+        self._shelves.put(sha256, data)
+        return path
+
     def writer(self, *, sha256: str | None = None, size: int | None = None) -> Writer:
         """Return a writer, whose small bodies are written at once when nothing is brought to the disk."""
-        growing = Growing(self._root, self._fsync, None if sha256 is None else checked(sha256), size)
+        growing = Growing(self._root, self._fsync, None if sha256 is None else checked(sha256), size, self._shelves)
         return Writer(growing, self._do, self._fsync == "none", self._share, size)
 
     # what is there
@@ -226,6 +237,8 @@ class DirectoryStorage:
             await outlasting(self._idle)
         if self._threads is not None:
             self._threads.close()
+        if self._shelves is not None:
+            self._shelves.close()
         self._root.close()
 
 

@@ -13,6 +13,7 @@ from twisted_pulp.storage._adopt import Batch
 from twisted_pulp.storage._copying import written
 from twisted_pulp.storage._names import new_temporary
 from twisted_pulp.storage._root import Root
+from twisted_pulp.storage._shelves import Shelves
 from twisted_pulp.storage._system import Fsync, storage_error
 
 __all__ = ["Growing", "agree"]
@@ -39,10 +40,13 @@ class Growing:
     :param fsync: what is brought to the disk.
     :param sha256: that they must have, or None.
     :param size: that they must have, or None.
+    :param shelves: where what never grew is put; None: it goes the same way as all.
     """
 
-    def __init__(self, root: Root, fsync: Fsync, sha256: str | None, size: int | None) -> None:
-        self._root, self._fsync, self._expected = root, fsync, (sha256, size)
+    def __init__(
+        self, root: Root, fsync: Fsync, sha256: str | None, size: int | None, shelves: Shelves | None = None
+    ) -> None:
+        self._root, self._fsync, self._expected, self._shelves = root, fsync, (sha256, size), shelves
         self._fd, self._name = -1, ""
         self._hash, self._length = hashlib.sha256(), 0
 
@@ -75,6 +79,8 @@ class Growing:
 
         :raises StorageError: when it cannot.
         """
+        if self._fd < 0 and self._shelves is not None:
+            return self._put(b"".join(rest), self._shelves)
         self.write(rest)
         actual, length = self._hash.hexdigest(), self._length
         agree(*self._expected, actual, length)
@@ -84,6 +90,12 @@ class Growing:
             raise error
         self._name = ""
         self.close()
+        return actual, length
+
+    def _put(self, data: bytes, shelves: Shelves) -> tuple[str, int]:
+        actual, length = hashlib.sha256(data).hexdigest(), len(data)
+        agree(*self._expected, actual, length)
+        shelves.put(actual, data)
         return actual, length
 
     def close(self) -> None:

@@ -95,6 +95,10 @@ class MemoryStorage:
         self._artifacts[sha256] = data, self._now()
         return sha256
 
+    def put(self, sha256: str, data: bytes) -> None:
+        """Do nothing: an artifact is no file."""
+        checked(sha256)
+
     def writer(self, *, sha256: str | None = None, size: int | None = None) -> MemoryStorageWriter:
         """Return a writer that gathers what comes."""
         return MemoryStorageWriter(self.keep, None if sha256 is None else checked(sha256), size)

@@ -110,6 +110,26 @@ class StorageContract:
         assert not os.path.exists(file.path)
         assert b"one" == result_of(self.storage.read(file.sha256))
 
+    def test_put(self) -> None:
+        """What is put is an artifact at once, or not at all and nothing is done; again changes nothing."""
+        for data in (b"one", b"two", b"", b"one"):
+            path = self.storage.put(digest(data), data)
+            assert ({digest(data)} if path else set()) == result_of(self.storage.has([digest(data)]))
+            if path is not None:
+                assert (data, self.storage.path(digest(data))) == (Path(path).read_bytes(), path)
+
+    def test_put_what_is_stored(self) -> None:
+        """An artifact that is there stays."""
+        store(self.storage, b"one")
+        self.storage.put(digest(b"one"), b"one")
+        assert b"one" == result_of(self.storage.read(digest(b"one")))
+
+    def test_put_refused(self) -> None:
+        """Nothing but a digest becomes a path."""
+        for name in ("../../../etc/passwd", "", digest(b"one").upper()):
+            with pytest.raises(ValueError, match="sha256"):
+                self.storage.put(name, b"one")
+
     @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", ".hidden", "a\0", "x" * 250, "a.pulp-part"])
     def test_temporary_refused(self, name: str) -> None:
         """Names that could be a path, or are others', are refused."""
