@@ -22,7 +22,7 @@ from twisted_pulp.headers import Fields
 from twisted_pulp.http import Watch
 from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer import Health, Mirrors
+from twisted_pulp.transfer import Health, Mirrors, Traffic
 
 DONE, CUT_OR_WHOLE = ResponseDone(), PotentialDataLoss()
 HeaderPairs = Sequence[tuple[bytes, bytes]]
@@ -232,6 +232,7 @@ class Shared:
     rng: random.Random = field(factory=lambda: random.Random(0))
     watch: Watch = field(init=False)
     health: Health = field(init=False)
+    traffic: Traffic = field(init=False, factory=Traffic)
     mirrors: Mirrors = field(init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -33,7 +33,7 @@ from twisted_pulp.http import (
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.schemes import LateAgent, SchemeAgent, third_party
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer import Health, Hooks, WriterThreads
+from twisted_pulp.transfer import Health, Hooks, Traffic, WriterThreads
 
 if TYPE_CHECKING:
     from twisted_pulp.transfer import Mirrors
@@ -55,6 +55,7 @@ class Context:
     :param uniform: as `random.uniform`, the default; for jitter.
     :param now: seconds since the epoch, as `time.time`, the default.
     :raises SettingsError: when a cap is not a whole number from 1.
+    :ivar traffic: the transfers that are under way.
     :ivar rates: requests and bytes a second, of everything, of each host and of each Remote; to be changed at any time.
     """
 
@@ -74,6 +75,7 @@ class Context:
         self.resolver = Resolver(reactor)
         self.threads = WriterThreads(reactor)
         self.health = Health(reactor.seconds)
+        self.traffic = Traffic()
         self.rates = Rates(reactor)
         self.paths: set[str] = set()
         self._onions: dict[int, _Onion] = {}

@@ -28,7 +28,7 @@ def counted(metrics: Metrics) -> Iterator[Any]:
 
     yield counters("downloads", "Downloads that ended, by what became of them.", ("result",), metrics.downloads)
     yield counter("download_attempts", "Tries of sources.", metrics.attempts)
-    yield counter("download_bytes", "Bytes of bodies that came, those of failed tries too.", metrics.bytes)
+    yield counter("download_bytes", "Bytes of bodies that came, those of failed tries too.", metrics.received)
     yield counters("download_errors", "Failed tries, by the kind of their error.", ("kind",), metrics.errors)
     durations = {(): metrics.durations}
     yield histograms("download_duration_seconds", "How long downloads took that were not present.", (), durations)

@@ -41,6 +41,7 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
         yield _gauges("jobs", "Jobs by state.", ("state",), facts.jobs)
     for name, value in facts.storage.items():
         yield _gauge(f"storage_{name}_bytes", _STORAGE[name], value)
+    yield _gauge("downloads_running", "Downloads under way.", running.metrics.running)
     yield from _pool(running.context.pool)
     flights = getattr(running.streamer, "flights", None)
     if flights is not None:

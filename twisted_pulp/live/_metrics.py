@@ -30,7 +30,7 @@ class Metrics:
     :ivar downloads: by what became of them: "completed", "present", "failed", "cancelled".
     :ivar errors: failed tries by the kind of their error, as "not_found".
     :ivar attempts: tries of sources.
-    :ivar bytes: of bodies that came, those of failed tries too.
+    :ivar bytes: of bodies that came for downloads that have ended, those of failed tries too.
     :ivar durations: of downloads that were not present.
     :ivar requests: that were answered, by face, method and status.
     :ivar sent: bytes of answers by face.
@@ -51,6 +51,24 @@ class Metrics:
         self.caching: Counter[str] = Counter()
         self.jobs: Counter[tuple[str, str]] = Counter()
         self.job_durations: dict[str, Histogram] = {}
+        self._traffic: Any = ()
+        self._told = 0
+
+    def watch(self, context: Any) -> None:
+        """Count what the downloads of *context* do from now on."""
+        self._traffic = context.traffic
+        context.traffic.ended = self.observe_download
+
+    @property
+    def running(self) -> int:
+        """Downloads under way."""
+        return len(self._traffic)
+
+    @property
+    def received(self) -> int:
+        """Bytes of bodies that came, those of downloads under way too; never less than before."""
+        self._told = max(self._told, self.bytes + sum(transfer.received for transfer in self._traffic))
+        return self._told
 
     def observe_download(self, report: DownloadReport) -> None:
         """Count a download that has ended."""
@@ -74,22 +92,23 @@ class Metrics:
         self.errors[kind if kind in self.errors or len(self.errors) < _MANY else "other"] += 1
 
     def observe_request(
-        self, face: str, method: str, status: int, seconds: float, *, sent: int = 0, cache: str | None = None
+        self, face: str, method: str, status: int, seconds: float | None, *, sent: int = 0, cache: str | None = None
     ) -> None:
         """
         Count a request that was answered.
 
         :param face: who answered: "api", "dashboard", "content" or "metrics".
-        :param seconds: from the end of its head to the end of the answer.
+        :param seconds: from the end of its head to the end of the answer; None: that says nothing.
         :param sent: bytes of the answer's body.
         :param cache: what the cache did, for content.
         """
         self.requests[face, method if method in _METHODS else "other", status] += 1
         self.sent[face] += sent
-        latency = self.latencies.get(face)
-        if latency is None:
-            latency = self.latencies[face] = Histogram()
-        latency.observe(seconds)
+        if seconds is not None:
+            latency = self.latencies.get(face)
+            if latency is None:
+                latency = self.latencies[face] = Histogram()
+            latency.observe(seconds)
         if cache is not None:
             self.caching[cache] += 1
 

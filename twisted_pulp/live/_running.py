@@ -9,6 +9,7 @@ from attrs import define, field
 from twisted_pulp.live._feed import Feed
 from twisted_pulp.live._health import Health
 from twisted_pulp.live._metrics import Metrics
+from twisted_pulp.live._throughput import Throughput
 
 __all__ = ["Running"]
 
@@ -30,6 +31,7 @@ class Running:
     :ivar health: whether it goes well.
     :ivar started: when it was, in seconds since the epoch.
     :ivar version: of this package.
+    :ivar throughput: of downloads of late; to be started and stopped.
     """
 
     reactor: Any = field(repr=False)
@@ -44,3 +46,8 @@ class Running:
     health: Health
     started: float = 0.0
     version: str = ""
+    throughput: Throughput = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.metrics.watch(self.context)
+        self.throughput = Throughput(self.metrics, self.feed, self.reactor)

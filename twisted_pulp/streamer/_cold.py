@@ -46,6 +46,7 @@ async def send_cold(request: Any, flights: Flights, wanted: Wanted, entity: Enti
             return
     reader = Reader(request, clock)
     flight = flights.join(wanted, reader)
+    request.caching = "miss" if flight.readers == 1 else "collapsed"  # for who counts
     try:
         await _sent(request, flight, reader, entity, now)
     except Exception as error:

@@ -12,6 +12,7 @@ from twisted_pulp.transfer._hooks import Again, Hooks, Validator
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._surroundings import Surroundings
+from twisted_pulp.transfer._traffic import Traffic
 from twisted_pulp.transfer._transfer import Transfer
 from twisted_pulp.transfer._tree import Tree
 
@@ -34,6 +35,7 @@ __all__ = [
     "ResponseWriter",
     "Surroundings",
     "Tee",
+    "Traffic",
     "Transfer",
     "Tree",
     "Validator",

@@ -11,6 +11,7 @@ from twisted_pulp.http import Watch
 from twisted_pulp.settings import Remote
 from twisted_pulp.threads import WriterThreads
 from twisted_pulp.transfer._health import Health
+from twisted_pulp.transfer._traffic import Traffic
 
 if TYPE_CHECKING:
     from twisted_pulp.transfer._mirrors import Mirrors
@@ -28,6 +29,7 @@ class Surroundings(Protocol):
     :ivar watch: over what may be silent for too long.
     :ivar threads: that hash and write.
     :ivar health: of hosts and sources.
+    :ivar traffic: knows the transfers that are under way.
     """
 
     reactor: Any
@@ -36,6 +38,7 @@ class Surroundings(Protocol):
     watch: Watch
     threads: WriterThreads
     health: Health
+    traffic: Traffic
 
     def agent(self, remote: Remote) -> IAgent:
         """Return the agent that reaches *remote*, with every concern on it."""

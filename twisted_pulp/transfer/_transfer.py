@@ -71,6 +71,13 @@ class Transfer(Struct, eq=False):
     _late: TotalTimeout | None = None
     _sources: Sequence[Source] = ()
     _compared: bool = False  # whether there was a choice of sources
+    _now: AttemptRun | None = None  # the try that is under way
+
+    @property
+    def received(self) -> int:
+        """Bytes of bodies that came so far."""
+        now = 0 if self._now is None else self._now.received
+        return now + sum(attempt.bytes for attempt in self._report.attempts)
 
     def start(self) -> Deferred[DownloadReport]:
         """
@@ -104,6 +111,7 @@ class Transfer(Struct, eq=False):
             url=download.url, started=shared.now(), attachment=download.attachment, download=download
         )
         committed = False
+        shared.traffic.begin(self)
         try:
             check_strength(download, self._remote)
             if isinstance(target, FileTarget):
@@ -134,6 +142,7 @@ class Transfer(Struct, eq=False):
         report.finished = shared.now()
         if self._hooks.done is not None:
             await self._tell_done(report)
+        shared.traffic.end(self, report)
         return report
 
     async def _tell_done(self, report: DownloadReport) -> None:
@@ -203,7 +212,7 @@ class Transfer(Struct, eq=False):
         """Make an attempt; return it with its error, or None when the file is there."""
         shared, source = self._shared, step.source
         remote = source.remote or self._remote
-        run = AttemptRun(
+        run = self._now = AttemptRun(
             shared.agent(remote),
             remote,
             shared.watch,
@@ -237,7 +246,7 @@ class Transfer(Struct, eq=False):
         finally:
             # Bytes that are wrong are never added to.
             self._version = None if isinstance(error, _WRONG) else run.version
-            report = self._report
+            report, self._now = self._report, None
             report.status, report.headers, report.final_url = run.status, run.fields, run.url if run.status else None
             report.attempts += run.ended(started, error)
         if error is not None:

@@ -21,6 +21,7 @@ from twisted_pulp.live import Feed, Health, Metrics, MetricsResource, Running
 from twisted_pulp.live._gauges import HOSTS, by_host
 from twisted_pulp.live._histogram import Histogram
 from twisted_pulp.live._metrics import kind_of
+from twisted_pulp.transfer import Traffic
 
 URL = "http://host.test/S3CR3T?token=S3CR3T"
 
@@ -44,6 +45,7 @@ class Context:
     """What all downloads share."""
 
     pool: ConnectionPool = field(factory=lambda: ConnectionPool(Clock()))
+    traffic: Traffic = field(factory=Traffic)
 
 
 def running(**parts: Any) -> Running:
@@ -189,7 +191,9 @@ def test_uncounted(logged_errors: LoggedErrors) -> None:
 
 def test_broken(logged_errors: LoggedErrors) -> None:
     """A mistake is answered 500, without a word of it."""
-    client = Asking(MetricsResource(running(context=None)))
+    parts = running()
+    parts.context = None
+    client = Asking(MetricsResource(parts))
     client.ask()
     assert "500" in client.head.splitlines()[0]
     assert "NoneType" not in client.body
@@ -249,3 +253,26 @@ def test_histogram() -> None:
     assert (3, 4, 4, 5) == tuple(found[bound] for bound in ("0.005", "0.01", "7200.0", "+Inf"))
     assert 5 == histogram.count
     assert pytest.approx(0.011 + 1e9) == histogram.sum
+
+
+@define(eq=False)
+class Transfer:
+    """A transfer that has got something."""
+
+    received: int
+
+
+def test_watched() -> None:
+    """Downloads of the context count as they end; bytes of those under way count as they come, and never go back."""
+    context = Context()
+    parts, one = running(context=context), Transfer(7)
+    context.traffic.begin(one)
+    found = told(parts)
+    assert (7, 1) == (found["download_bytes_total",], found["downloads_running",])
+    context.traffic.end(one, report(None, None))
+    found = told(parts)
+    assert (10, 0) == (found["download_bytes_total",], found["downloads_running",])
+    context.traffic.begin(one)
+    told(parts)
+    context.traffic.end(one, report(Cancelled(URL)))
+    assert 17 == told(parts)["download_bytes_total",]

@@ -1467,3 +1467,19 @@ def test_nothing_behind_a_hole(world: World, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(report.error, WriterError)
     assert "MemoryError" in report.error.detail
     assert None is Journal.read(Place.at(str(world.path)))
+
+
+# What is under way
+
+
+def test_traffic(world: World) -> None:
+    """A download is known while it is under way, with the bytes of all its tries, and told of when it has ended."""
+    traffic, found, ended = world.shared.traffic, [], []
+    traffic.ended = ended.append
+    world.hooks = Hooks(progress=lambda *_: found.append((len(traffic), traffic.received)))
+    world.agent.answers = [cut(4), good()]
+    report = world.run(size=10, digests={"sha256": SHA256})
+    assert None is report.error
+    assert {(1, 4), (1, 14)} <= set(found)
+    assert [report] == ended
+    assert (0, 0) == (len(traffic), traffic.received)
