@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AddressPolicy": "settings",
     "Adoption": "interfaces",
     "Again": "transfer",
     "Attempt": "download",
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from twisted_pulp.metalink import Metalink as Metalink
     from twisted_pulp.metalink import read_metalink as read_metalink
     from twisted_pulp.settings import TLS as TLS
+    from twisted_pulp.settings import AddressPolicy as AddressPolicy
     from twisted_pulp.settings import Limits as Limits
     from twisted_pulp.settings import Network as Network
     from twisted_pulp.settings import Proxy as Proxy

@@ -13,12 +13,14 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.web.iweb import IAgent
 
 from twisted_pulp.downloader import Downloader
+from twisted_pulp.errors import BlockedAddress
 from twisted_pulp.http import (
     Cap,
     ConnectionPool,
     Credentials,
     Endpoints,
     ErrorAgent,
+    Guard,
     HeaderAgent,
     HTTPAgent,
     Intake,
@@ -36,6 +38,7 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Health, Hooks, Traffic, WriterThreads
 
 if TYPE_CHECKING:
+    from twisted_pulp.settings import AddressPolicy
     from twisted_pulp.transfer import Mirrors
 
 __all__ = ["Context"]
@@ -54,6 +57,7 @@ class Context:
     :param per_host: connections open at once to each host and port; default 8.
     :param uniform: as `random.uniform`, the default; for jitter.
     :param now: seconds since the epoch, as `time.time`, the default.
+    :param policy: where guarded Remotes may connect to (`Network.guarded`); default None: one with every default.
     :raises SettingsError: when a cap is not a whole number from 1.
     :ivar traffic: the transfers that are under way.
     :ivar rates: requests and bytes a second, of everything, of each host and of each Remote; to be changed at any time.
@@ -67,6 +71,7 @@ class Context:
         per_host: int = 8,
         uniform: Callable[[float, float], float] = random.uniform,
         now: Callable[[], float] = time.time,
+        policy: AddressPolicy | None = None,
     ) -> None:
         self.reactor, self.uniform, self.now = reactor, uniform, now
         self.watch = Watch(reactor)
@@ -78,9 +83,23 @@ class Context:
         self.traffic = Traffic()
         self.rates = Rates(reactor)
         self.paths: set[str] = set()
+        self._policy = policy
         self._onions: dict[int, _Onion] = {}
         self._pairs: Any = None  # of connections, once a scheme needs them
         self._downloaders: dict[Any, None] = {}
+
+    @property
+    def policy(self) -> AddressPolicy:
+        """Where connections of guarded Remotes may go; a new one counts for each request that begins from then on."""
+        if self._policy is None:
+            from twisted_pulp.settings import AddressPolicy
+
+            self._policy = AddressPolicy()
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: AddressPolicy | None) -> None:
+        self._policy = policy
 
     @cached_property
     def mirrors(self) -> Mirrors:
@@ -148,12 +167,14 @@ class Context:
         return known
 
     def _core(self, remote: Remote, cap: Cap | None, *, identified: bool = True) -> IAgent:
-        endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote, cap, identified=identified)
+        guard = Guard(lambda: self.policy) if remote.network.guarded else None
+        endpoints = Endpoints(self.reactor, self.resolver, self.watch, remote, cap, identified=identified, guard=guard)
         http = HTTPAgent(self.reactor, endpoints, self.pool)
-        file = LateAgent(self._file(remote.file_roots))
-        ftp = LateAgent(self._ftp(remote, endpoints, cap))
-        ours: dict[bytes, IAgent] = {b"http": http, b"https": http, b"file": file, b"ftp": ftp, b"ftps": ftp}
-        schemes = _Schemes(ours, self.reactor, ref(remote))
+        schemes: dict[bytes, IAgent] = _GuardedSchemes({b"http": http, b"https": http})
+        if guard is None:
+            file = LateAgent(self._file(remote.file_roots))
+            ftp = LateAgent(self._ftp(remote, endpoints, cap))
+            schemes = _Schemes({**schemes, b"file": file, b"ftp": ftp, b"ftps": ftp}, self.reactor, ref(remote))
         rates = self.rates.of(remote)
         intake = Intake(self.rates, rates, self.pool.paces if remote.limits.adaptive else None)
         return RateAgent(ErrorAgent(SchemeAgent(schemes), intake), self.rates, rates)
@@ -233,6 +254,13 @@ class _Onion:
         """Return the agent that says who asks, and follows redirects."""
         redirects = RedirectAgent(own, remote.limits.redirects, elsewhere)
         return HeaderAgent(redirects, remote, _USER_AGENT, self._credentials)
+
+
+class _GuardedSchemes(dict[bytes, IAgent]):
+    """The agents of a guarded Remote: no others."""
+
+    def __missing__(self, scheme: bytes) -> IAgent:
+        raise BlockedAddress(detail=f"the policy allows http and https, not {scheme.decode('latin-1')}")
 
 
 class _Schemes(dict[bytes, IAgent]):

@@ -30,6 +30,8 @@ def _split(url: str) -> tuple[str, str, str]:
     match = _PARTS.match(url)
     if match is None:
         raise SettingsError("url", shown(url), "a URL with a scheme and a host")
+    if "\\" in match[2]:  # browsers end the host there
+        raise SettingsError("url", shown(url), "a URL without a backslash in front of its path")
     return match[1].lower(), match[2], match[3]
 
 

@@ -24,6 +24,7 @@ Everything this package raises on purpose::
          +- HTTPStatusError
          |   +- NotFound
          |   +- NotAuthorized
+         +- BlockedAddress
          +- ConnectError
          |   +- DNSError
          |   +- BindError
@@ -83,6 +84,7 @@ from twisted_pulp.errors._catalog import (
 )
 from twisted_pulp.errors._connection import (
     BindError,
+    BlockedAddress,
     ConnectError,
     ConnectionLost,
     ConnectionRefused,
@@ -127,6 +129,7 @@ from twisted_pulp.errors._sync import TooManyFailed
 
 __all__ = [
     "BindError",
+    "BlockedAddress",
     "Cancelled",
     "CatalogDamaged",
     "CatalogError",

@@ -6,6 +6,7 @@ from twisted_pulp.errors._root import DownloadError
 
 __all__ = [
     "BindError",
+    "BlockedAddress",
     "ConnectError",
     "ConnectTimeout",
     "ConnectionLost",
@@ -52,6 +53,10 @@ class BindError(ConnectError):
     def __init__(self, url: str = "", detail: str = "", *, retryable: bool = False) -> None:
         super().__init__(url, detail)
         self.retryable = retryable
+
+
+class BlockedAddress(DownloadError):
+    """The URL leads where the address policy lets nobody go: ask whoever runs this to allow it."""
 
 
 class ConnectionRefused(ConnectError):

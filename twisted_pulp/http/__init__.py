@@ -14,6 +14,7 @@ from twisted_pulp.http._discard import discard, refuse
 from twisted_pulp.http._endpoints import Endpoints
 from twisted_pulp.http._errors import ErrorAgent, translated
 from twisted_pulp.http._fields import fields_of
+from twisted_pulp.http._guard import Guard
 from twisted_pulp.http._headers import HeaderAgent
 from twisted_pulp.http._intake import Intake
 from twisted_pulp.http._paces import Pace, Paces
@@ -37,6 +38,7 @@ __all__ = [
     "DecodeAgent",
     "Endpoints",
     "ErrorAgent",
+    "Guard",
     "HTTPAgent",
     "HTTPConnection",
     "HeaderAgent",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,10 +16,14 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.internet.protocol import ClientFactory
 from twisted.python.failure import Failure
 
-from twisted_pulp.errors import BindError, ConnectError, ConnectionRefused, ConnectTimeout, DNSError
+from twisted_pulp.errors import BindError, BlockedAddress, ConnectError, ConnectionRefused, ConnectTimeout, DNSError
 from twisted_pulp.http._resolver import Address, Lookup
 from twisted_pulp.http._watch import Watch
 from twisted_pulp.settings import Network, Timeouts
+
+if TYPE_CHECKING:
+    from twisted_pulp.http._guard import Guard
+    from twisted_pulp.urls import Origin
 
 __all__ = ["Dialer", "late"]
 
@@ -43,10 +48,17 @@ class Dialer:
     :param watch: for time.
     :param timeouts: of the Remote.
     :param network: of the Remote; default: one with every default.
+    :param guard: of the connections; default None: they may lead anywhere.
     """
 
     def __init__(
-        self, reactor: Any, resolver: Any, watch: Watch, timeouts: Timeouts, network: Network | None = None
+        self,
+        reactor: Any,
+        resolver: Any,
+        watch: Watch,
+        timeouts: Timeouts,
+        network: Network | None = None,
+        guard: Guard | None = None,
     ) -> None:
         network = network or Network()
         self._reactor, self._watch, self._timeouts = reactor, watch, timeouts
@@ -57,11 +69,14 @@ class Dialer:
             self._lookup = lookup_for(network, resolver)
         self._version, self._unix = network.version, network.unix_socket
         self._own = network.bind_address
+        self._guard, self._servers = guard, network.name_servers
         self._winners: dict[tuple[str, int], tuple[Address, float]] = {}
 
     async def dial(self, host: str, port: int, factory: IProtocolFactory) -> IProtocol:
         """Return the protocol that *factory* makes for a connection to *host*."""
         if self._unix is not None:
+            if self._guard is not None:
+                raise BlockedAddress(detail="the policy allows no unix sockets")
             return await self._through(self._unix, factory)
         found = await self.addresses(host, port)
         if len(found) == 1:
@@ -75,14 +90,19 @@ class Dialer:
         Who connects through a proxy may want no more than these.
 
         :raises DNSError: when there is none, or none of the version of IP that the settings ask for.
+        :raises BlockedAddress: when one of them is blocked.
         """
         found: Sequence[Address]
+        if self._guard is not None:
+            self._guard.check_host(host, port, self._servers)
         if isIPAddress(host):
             found = [IPv4Address("TCP", host, port)]
         elif isIPv6Address(host):
             found = [IPv6Address("TCP", host, port)]
         else:
             found = await self._watch.limit(self._lookup(host, port), self._timeouts.dns, late("the name server"))
+        if self._guard is not None:
+            self._guard.check(host, found)
         if self._version is not None:
             wanted = IPv4Address if self._version == 4 else IPv6Address
             found = [each for each in found if isinstance(each, wanted)]
@@ -91,9 +111,31 @@ class Dialer:
             raise DNSError(detail=f"no address for {host}: there is none{which}")
         return found
 
+    async def known(self, host: str, port: int, *, here: bool) -> list[str]:
+        """
+        Return what a proxy is told to connect to: the name of *host*, or one of the addresses that are returned.
+
+        :param here: whether names are looked up here, whatever the policy says.
+        :raises BlockedAddress: when the proxy must not be told.
+        """
+        guard = self._guard
+        if here or (guard is not None and not guard.policy.proxy_resolves):
+            return [address.host for address in await self.addresses(host, port)]
+        if guard is not None:
+            guard.check_host(host, port)
+        return [host]
+
+    def to_proxy(self, origin: Origin, trusted: bool) -> Dialer:
+        """Return what connects to the proxy of *origin*: freely when it is *trusted*, or when the policy trusts it."""
+        if self._guard is None:
+            return self
+        dialer = copy(self)
+        dialer._guard = None if trusted else self._guard.to_proxy(origin)
+        return dialer
+
     def _straight(self, address: Address, factory: IProtocolFactory) -> Deferred[IProtocol]:
         made: Deferred[IProtocol] = Deferred(lambda _: connector.stopConnecting())
-        straight, own = _Straight(factory, made, self._own), None if self._own is None else (self._own, 0)
+        straight, own = _Straight(factory, made, self._own, self._guard), None if self._own is None else (self._own, 0)
         timeout = self._timeouts.tcp or _TCP
         connector = self._reactor.connectTCP(address.host, address.port, straight, timeout, own)
         return made
@@ -129,10 +171,25 @@ class _Straight(ClientFactory):
 
     noisy = False
 
-    def __init__(self, factory: IProtocolFactory, made: Deferred[IProtocol], own: str | None = None) -> None:
-        self._factory, self._made, self._own = factory, made, own
+    def __init__(
+        self,
+        factory: IProtocolFactory,
+        made: Deferred[IProtocol],
+        own: str | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        self._factory, self._made, self._own, self._guard = factory, made, own, guard
+
+    def startedConnecting(self, connector: Any) -> None:
+        self._connector = connector
 
     def buildProtocol(self, addr: Any) -> Any:
+        if self._guard is not None:
+            try:
+                self._guard.check_peer(self._connector.transport)
+            except BlockedAddress as blocked:
+                self._made.errback(blocked)
+                return None  # the reactor ends the connection, and nothing was said
         protocol: Any = self._factory.buildProtocol(addr)
         connected = protocol.connectionMade
 

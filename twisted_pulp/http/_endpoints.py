@@ -20,6 +20,7 @@ from twisted_pulp.settings import TLS, Network, Remote, Timeouts
 
 if TYPE_CHECKING:
     from twisted_pulp.http._caps import Cap
+    from twisted_pulp.http._guard import Guard
 
 __all__ = ["Endpoints", "OriginEndpoint"]
 
@@ -33,7 +34,7 @@ class OriginEndpoint:
     Connect to one origin as one Remote wants it.
 
     :param dialer: with `dial(host, port, factory)`, as `Dialer` has.
-    :ivar key: equal for endpoints whose connections may stand in for each other.
+    :ivar guard: of the connections; default None.
     :ivar timeouts: for the connections and what is asked over them.
     :ivar cap: the Remote's cap on connections, or None.
     :ivar http2: whether HTTP/2 is wanted; default false.
@@ -52,9 +53,15 @@ class OriginEndpoint:
     ) -> None:
         self._dialer, self._watch = dialer, watch
         self._host, self._port, self._creator = host, port, creator
-        self.timeouts, self.key, self.cap = timeouts, key, cap
+        self.timeouts, self._key, self.cap = timeouts, key, cap
         self.host_key: object = (host, port)
         self.http2 = False
+        self.guard: Guard | None = None
+
+    @property
+    def key(self) -> object:
+        """What connections have in common that may stand in for each other; under another policy, others do."""
+        return self._key if self.guard is None else (self._key, self.guard.policy)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """Return a Deferred of a protocol whose connection is ready for a request, TLS and all."""
@@ -103,6 +110,7 @@ class Endpoints:
     :param remote: whose settings count.
     :param cap: the Remote's cap on connections, or None.
     :param identified: whether the client certificate is shown, to `Remote.secret_origins` if there are any.
+    :param guard: of the connections; default None: they may lead anywhere.
     :ivar single: the same without HTTP/2.
     """
 
@@ -117,6 +125,7 @@ class Endpoints:
         cap: Cap | None = None,
         *,
         identified: bool = True,
+        guard: Guard | None = None,
     ) -> None:
         # Not the Remote itself: what its agents are made of must not keep it.
         self._watch, self._cap, self._identified = watch, cap, identified
@@ -126,7 +135,8 @@ class Endpoints:
         self._timeouts = remote.timeouts
         #: What makes our connections others than those of Remotes without such settings.
         self._network = None if remote.network == Network() else remote.network
-        self._dialer = Dialer(reactor, resolver, watch, remote.timeouts, remote.network)
+        self._dialer = Dialer(reactor, resolver, watch, remote.timeouts, remote.network, guard)
+        self._guard = guard
         #: Who may see our certificate; empty: everybody that is asked.
         self._origins = remote.secret_origins
         self._trusts: dict[bool, Any] = {}
@@ -135,7 +145,7 @@ class Endpoints:
         self.single = self
         if remote.http2:
             alone = evolve(remote, http2=False, tls=evolve(remote.tls, alpn=()))
-            self.single = Endpoints(reactor, resolver, watch, alone, cap, identified=identified)
+            self.single = Endpoints(reactor, resolver, watch, alone, cap, identified=identified, guard=guard)
         #: None: no origin is reached through a proxy.
         self.proxies: Any = None
         if remote.proxy is not None or remote.proxy_from_environment:
@@ -169,6 +179,7 @@ class Endpoints:
             if route is not None:
                 dialer, key = route.dialer, (*key, route.key)
             endpoint = OriginEndpoint(dialer, self._watch, host, uri.port, creator, self._timeouts, key, self._cap)
+            endpoint.guard = self._guard
             if route is not None:
                 endpoint = route.around(endpoint)
             endpoint.http2 = self._http2 and creator is not None

@@ -27,13 +27,17 @@ class Proxied:
     :param endpoint: of the origin; its dialer leads through the proxy.
     :param proxy: its URL, for errors.
     :param makes: what makes the requests for this origin.
-    :ivar key: and all else: those of the endpoint.
+    All else is that of the endpoint.
     """
 
     def __init__(self, endpoint: Any, proxy: str, makes: Callable[..., Any]) -> None:
         self._endpoint, self._proxy, self.makes = endpoint, proxy, makes
-        self.key, self.host_key = endpoint.key, endpoint.host_key
-        self.timeouts, self.cap = endpoint.timeouts, endpoint.cap
+        self.host_key, self.timeouts, self.cap = endpoint.host_key, endpoint.timeouts, endpoint.cap
+
+    @property
+    def key(self) -> object:
+        """What connections have in common that may stand in for each other."""
+        return self._endpoint.key
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._endpoint, name)

@@ -58,6 +58,7 @@ class Proxies:
     def __init__(self, proxy: Proxy | None, dialer: Dialer, watch: Watch, timeouts: Timeouts) -> None:
         self._dialer, self._watch, self._timeouts = dialer, watch, timeouts
         self._by_scheme: dict[str, Proxy] = {}
+        self._environment = proxy is None
         if proxy is not None:
             self._by_scheme, self._direct = {"http": proxy, "https": proxy}, NoProxy(proxy.no_proxy)
         else:
@@ -78,18 +79,19 @@ class Proxies:
 
     def _made(self, proxy: Proxy, secure: bool) -> Route:
         scheme, host, port = proxy.origin
+        dialer = self._dialer
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         to_proxy = ToProxy(self._endpoint(proxy), url)
         key = evolve(proxy, no_proxy=())
         if scheme.startswith("socks"):
-            looks_up = self._dialer if scheme == "socks5" else None
-            return Route(Tunnel(to_proxy, url, _socks(proxy), looks_up), key, Request, url)
+            return Route(Tunnel(to_proxy, url, _socks(proxy), dialer, scheme == "socks5"), key, Request, url)
         line = b""
         if proxy.username is not None:
             line = f"Proxy-Authorization: {basic(proxy.username, proxy.password)}\r\n".encode("ascii")
         if secure:
-            return Route(Tunnel(to_proxy, url, _connect(line)), key, Request, url)
-        return Route(to_proxy, key, AbsoluteForm(line, url), url)
+            return Route(Tunnel(to_proxy, url, _connect(line), dialer, False), key, Request, url)
+        judging = ToProxy(self._endpoint(proxy), url, dialer)
+        return Route(judging, key, AbsoluteForm(line, url), url)
 
     def _endpoint(self, proxy: Proxy) -> OriginEndpoint:
         scheme, host, port = proxy.origin
@@ -100,7 +102,8 @@ class Proxies:
             creator = trust_in(proxy.tls).creatorForNetloc(host.encode("ascii"), port)
             if not proxy.tls.verify:
                 self._log.warn("neither the certificate nor the name of the proxy {host} is checked", host=host)
-        return OriginEndpoint(self._dialer, self._watch, host, port, creator, self._timeouts, None, None)
+        dialer = self._dialer.to_proxy(proxy.origin, self._environment)
+        return OriginEndpoint(dialer, self._watch, host, port, creator, self._timeouts, None, None)
 
 
 def _connect(line: bytes) -> Any:

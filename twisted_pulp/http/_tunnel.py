@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.python.failure import Failure
 
-from twisted_pulp.errors import Cancelled, ConnectTimeout, DownloadError, ProxyError, ProxyTimeout
+from twisted_pulp.errors import BlockedAddress, Cancelled, ConnectTimeout, DownloadError, ProxyError, ProxyTimeout
 from twisted_pulp.http._dial import Dialer
 from twisted_pulp.http._errors import translated
 from twisted_pulp.http._talk import Talk, Talks
@@ -25,13 +25,16 @@ class ToProxy:
 
     :param endpoint: of the proxy.
     :param proxy: its URL, for errors.
+    :param dialer: judges the hosts that the proxy is told of later; default None: they were judged.
     """
 
-    def __init__(self, endpoint: Any, proxy: str) -> None:
-        self._endpoint, self._proxy = endpoint, proxy
+    def __init__(self, endpoint: Any, proxy: str, dialer: Dialer | None = None) -> None:
+        self._endpoint, self._proxy, self._dialer = endpoint, proxy, dialer
 
     async def dial(self, host: str, port: int, factory: IProtocolFactory) -> IProtocol:
         """Return the protocol that *factory* makes for a connection to the proxy; fails with `ProxyError`."""
+        if self._dialer is not None:
+            await self._dialer.known(host, port, here=False)
         try:
             made: IProtocol = await self._endpoint.connect(factory)
         except Exception as error:
@@ -49,15 +52,17 @@ class Tunnel:
     :param to_proxy: connects to the proxy.
     :param proxy: its URL, for errors.
     :param exchange: what is said to it.
-    :param dialer: looks names up; None: the proxy does.
+    :param dialer: knows what the proxy may be told of a host.
+    :param here: whether names are looked up here, and not by the proxy.
     """
 
-    def __init__(self, to_proxy: ToProxy, proxy: str, exchange: Exchange, dialer: Dialer | None = None) -> None:
-        self._to_proxy, self._proxy, self._exchange, self._dialer = to_proxy, proxy, exchange, dialer
+    def __init__(self, to_proxy: ToProxy, proxy: str, exchange: Exchange, dialer: Dialer, here: bool) -> None:
+        self._to_proxy, self._proxy, self._exchange = to_proxy, proxy, exchange
+        self._dialer, self._here = dialer, here
 
     async def dial(self, host: str, port: int, factory: IProtocolFactory) -> IProtocol:
         """Return the protocol that *factory* makes for a connection to *host*; fails with `ProxyError`."""
-        *others, last = await self._names(host, port)
+        *others, last = await self._dialer.known(host, port, here=self._here)
         for name in others:
             talk = await self._to_proxy.dial(name, port, Talks())
             try:
@@ -66,11 +71,6 @@ class Tunnel:
                 if type(error) is not ProxyError:
                     raise
         return await self._through(await self._to_proxy.dial(last, port, Talks()), last, port, factory)
-
-    async def _names(self, host: str, port: int) -> list[str]:
-        if self._dialer is None:
-            return [host]
-        return [address.host for address in await self._dialer.addresses(host, port)]
 
     async def _through(self, talk: Any, host: str, port: int, factory: IProtocolFactory) -> IProtocol:
         try:
@@ -91,7 +91,7 @@ def _told(error: Exception, what: str) -> Exception | None:
         error.detail = f"{what}: {error.detail}"
         return error
     ours = translated(Failure(error), "")
-    if isinstance(ours, Cancelled) or not isinstance(ours, DownloadError):
+    if isinstance(ours, Cancelled | BlockedAddress) or not isinstance(ours, DownloadError):
         return None
     words = f"{what}: {ours.reason}"
     if isinstance(ours, ConnectTimeout):

@@ -12,6 +12,7 @@ from twisted_pulp.settings._tls import TLS
 from twisted_pulp.settings._values import Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
+    from twisted_pulp.settings._address_policy import AddressPolicy
     from twisted_pulp.settings._convert import changed
     from twisted_pulp.settings._daemon import Log, Retention, Schedule, ServiceLimits
     from twisted_pulp.settings._document import Mistake, Settings, read_document
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TLS",
+    "AddressPolicy",
     "Limits",
     "Log",
     "Mistake",
@@ -37,8 +39,9 @@ __all__ = [
     "write_settings",
 ]
 
-# Text is read and written by few programs; to import what does it takes time.
+# Text is read and written by few programs, and few judge addresses; to import what does it takes time.
 _LATE = {
+    "AddressPolicy": "_address_policy",
     "Log": "_daemon",
     "Mistake": "_document",
     "Retention": "_daemon",

@@ -10,6 +10,7 @@ import msgspec
 from attrs import Attribute, field, frozen
 
 from twisted_pulp.errors import SettingsError, shown
+from twisted_pulp.settings._address_policy import AddressPolicy
 from twisted_pulp.settings._convert import made
 from twisted_pulp.settings._daemon import Log, Retention, Schedule, ServiceLimits, endpoints, roles
 from twisted_pulp.settings._fields import part
@@ -46,6 +47,7 @@ class Settings:
     :ivar log: what is logged, and how.
     :ivar remotes: name -> Remote; default none.
     :ivar schedules: name -> Schedule; default none.
+    :ivar ssrf: where URLs of people who are not trusted may lead; default: to the public internet.
     """
 
     data: str | None = field(default=None)
@@ -61,6 +63,7 @@ class Settings:
     log: Log = part(Log)
     remotes: Mapping[str, Remote] = field(factory=dict, hash=False)
     schedules: Mapping[str, Schedule] = field(factory=dict, hash=False)
+    ssrf: AddressPolicy = part(AddressPolicy)
 
     @data.validator
     @storage.validator

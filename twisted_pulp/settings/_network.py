@@ -61,6 +61,9 @@ class Network:
     :ivar bind_address: our own end of each connection, an address of this machine; default None: the system chooses.
         Only addresses of its family are connected to.
     :ivar unix_socket: absolute path of the socket that all connections go to, whatever the URL's host; default None.
+    :ivar guarded: whether the policy of the Context (`AddressPolicy`) says where connections may go, at each redirect
+        too; only http and https are spoken then, and no `unix_socket` is used. For URLs of people who are not trusted.
+        Default false.
     """
 
     hosts: Mapping[str, tuple[str, ...]] = field(factory=dict, converter=_hosts, hash=False)
@@ -71,6 +74,7 @@ class Network:
     family: Literal["any", "ipv4", "ipv6"] = choice("any", "any", "ipv4", "ipv6")
     bind_address: str | None = one_line()
     unix_socket: str | None = one_line()
+    guarded: bool = flag(False)
 
     def __attrs_post_init__(self) -> None:
         for each in self.dns_servers:
