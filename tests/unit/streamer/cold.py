@@ -67,6 +67,7 @@ class Client:
     error: BaseException | None = field(init=False, default=None)
     over: bool = field(init=False, default=False)
     excess: int = field(init=False, default=0)
+    caching: str | None = field(init=False, default=None)
     _taken: int = field(init=False, default=0)
     _producer: Any = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)

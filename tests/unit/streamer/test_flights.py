@@ -263,3 +263,13 @@ def test_moment_fails() -> None:
     moment.happen(Failure(ValueError("what happened")))
     with pytest.raises(ValueError, match="what happened"):
         result_of(moment.wait())
+
+
+def test_counted(around: Surroundings) -> None:
+    """It is noted on requests who began a transfer, and who came to it later."""
+    wanted = around.wanted(BODY)
+    clients = [around.ask(wanted) for _ in range(3)]
+    around.body(BODY)
+    for client in clients:
+        client.leave()
+    assert ["miss", "collapsed", "collapsed"] == [client.caching for client in clients]
