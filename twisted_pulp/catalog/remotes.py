@@ -20,7 +20,7 @@ from twisted_pulp.settings import Remote, changed
 
 __all__ = ["RemoteRow", "by_id", "create", "delete", "get", "list", "reach", "update"]
 
-_remote = _tables.remote
+_remote, _source = _tables.remote, _tables.source
 
 
 @frozen
@@ -134,10 +134,14 @@ def delete(connection: Connection, name: str) -> None:
     """
     Forget a remote with its secrets; what it has brought stays.
 
+    Where files could come from that it has not brought yet is forgotten too if it was guarded: nobody would guard that.
+
     :raises NotInCatalog: when there is none of this *name*.
     """
-    if not connection.execute(delete_from(_remote).where(_remote.c.name == name)).rowcount:
-        raise NotInCatalog("remote", name)
+    row = _row(connection, _remote.c.name == name, name)
+    if row.settings.get("network", {}).get("guarded"):
+        connection.execute(delete_from(_source).where(_source.c.remote_id == row.id))
+    connection.execute(delete_from(_remote).where(_remote.c.id == row.id))
 
 
 def _row(connection: Connection, condition: ColumnElement[bool], name: object) -> Any:

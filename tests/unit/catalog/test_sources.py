@@ -4,9 +4,10 @@ import pytest
 from sqlalchemy import Connection, delete, insert
 
 from tests.unit.catalog.units import some
-from twisted_pulp.catalog import artifacts, contents, sources
+from twisted_pulp.catalog import artifacts, contents, remotes, sources
 from twisted_pulp.catalog._tables import remote
 from twisted_pulp.catalog.sources import NewSource
+from twisted_pulp.settings import Network, Remote
 
 
 @pytest.fixture
@@ -75,6 +76,15 @@ def test_deleted_remote(connection: Connection, file: int, remote_id: int) -> No
     sources.save(connection, [NewSource(file, "http://one/a", remote_id)])
     connection.execute(delete(remote))
     assert [("http://one/a", None)] == [(each.url, each.remote_id) for each in sources.of_file(connection, file)]
+
+
+def test_deleted_guarded_remote(connection: Connection, file: int, remote_id: int) -> None:
+    """What a guarded Remote has named is forgotten with it: nothing else would keep it away from what is inside."""
+    remotes.create(connection, "guarded", Remote(url="http://two/", network=Network(guarded=True)), 1.0)
+    guarded = remotes.get(connection, "guarded").id
+    sources.save(connection, [NewSource(file, "http://one/a", remote_id), NewSource(file, "http://two/a", guarded)])
+    remotes.delete(connection, "guarded")
+    assert ["http://one/a"] == [each.url for each in sources.of_file(connection, file)]
 
 
 def test_many(connection: Connection, file: int) -> None:
