@@ -20,10 +20,10 @@ ONCE: dict[str, Any] = {"info": {"sqlite": {"autoincrement": True}}}
 BY_KEY: dict[str, Any] = {"info": {"sqlite": {"with_rowid": False}}}
 
 
-def some(name: str | None, *columns: str, where: str) -> Index:
+def some(name: str | None, *columns: str, where: str, unique: bool = False) -> Index:
     """Return an index of the rows that fulfil the condition *where* only."""
     only = {"where": text(where)}
-    return Index(name, *columns, info={"sqlite": only, "postgresql": only})
+    return Index(name, *columns, unique=unique, info={"sqlite": only, "postgresql": only})
 
 
 def tell(metadata: MetaData, connection: Connection, **_given: Any) -> None:

@@ -19,6 +19,13 @@ Everything this package raises on purpose::
      |   +- NotInCatalog
      |   +- NameTaken
      |   +- DraftLost
+     +- JobError
+     |   +- JobNotFound
+     |   +- JobStateError
+     |   +- KeyConflict
+     |   +- QueueFull
+     |   +- LeaseLost
+     |   +- ItemsFailed
      +- TooManyFailed
      +- DownloadError
          +- HTTPStatusError
@@ -118,6 +125,15 @@ from twisted_pulp.errors._file import (
     Unproven,
     WriterError,
 )
+from twisted_pulp.errors._jobs import (
+    ItemsFailed,
+    JobError,
+    JobNotFound,
+    JobStateError,
+    KeyConflict,
+    LeaseLost,
+    QueueFull,
+)
 from twisted_pulp.errors._root import (
     DownloadError,
     PulpError,
@@ -153,7 +169,13 @@ __all__ = [
     "HookError",
     "IdleTimeout",
     "InvalidContent",
+    "ItemsFailed",
+    "JobError",
+    "JobNotFound",
+    "JobStateError",
+    "KeyConflict",
     "KeyRefused",
+    "LeaseLost",
     "LowSpeed",
     "MetadataError",
     "NameTaken",
@@ -167,6 +189,7 @@ __all__ = [
     "ProxyNotAuthorized",
     "ProxyTimeout",
     "PulpError",
+    "QueueFull",
     "RedirectError",
     "ResumeRefused",
     "RetryLater",

@@ -1,0 +1,35 @@
+"""Durable work: jobs that survive whatever happens to the process, and what runs them."""
+
+from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateError, KeyConflict, LeaseLost, QueueFull
+from twisted_pulp.jobs._broker import IBroker, LocalBroker
+from twisted_pulp.jobs._downloads import DownloadKind
+from twisted_pulp.jobs._draft import Draft
+from twisted_pulp.jobs._jobs import Jobs
+from twisted_pulp.jobs._task import IJobKind, Task, Unfinished
+from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, Wanted
+from twisted_pulp.jobs._worker import Worker
+
+__all__ = [
+    "DownloadKind",
+    "Draft",
+    "IBroker",
+    "IJobKind",
+    "Item",
+    "ItemSpec",
+    "ItemsFailed",
+    "Job",
+    "JobError",
+    "JobNotFound",
+    "JobStateError",
+    "Jobs",
+    "KeyConflict",
+    "LeaseLost",
+    "LocalBroker",
+    "Page",
+    "QueueFull",
+    "Submitted",
+    "Task",
+    "Unfinished",
+    "Wanted",
+    "Worker",
+]

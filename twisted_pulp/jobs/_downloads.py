@@ -1,0 +1,143 @@
+"""Jobs that download files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from attrs import define, evolve, field
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from twisted_pulp.catalog import remotes
+from twisted_pulp.catalog.items import Ended
+from twisted_pulp.context import Context
+from twisted_pulp.download import Download, DownloadReport
+from twisted_pulp.errors import Cancelled, CatalogError, ItemsFailed, PulpError, StorageFull
+from twisted_pulp.jobs._paths import Paths
+from twisted_pulp.jobs._results import Results
+from twisted_pulp.jobs._task import IJobKind, Task, Unfinished
+from twisted_pulp.jobs._values import Wanted
+from twisted_pulp.settings import Remote
+from twisted_pulp.transfer import Hooks
+
+__all__ = ["DownloadKind"]
+
+
+@implementer(IJobKind)
+@define(eq=False)
+class DownloadKind:
+    """
+    Download the items of a job to paths below a directory.
+
+    The payload may have ``remote``, the name of the Remote that reaches them all. Whatever that says, addresses that
+    the context's policy blocks are not connected to.
+
+    :param context: what downloads share.
+    :param directory: where the files go; only whole and verified ones appear there.
+    :param concurrency: downloads in flight in one job; default 32.
+    """
+
+    yields = True
+    _context: Context
+    _directory: str
+    concurrency: int = field(kw_only=True, default=32)
+    _paths: Paths = field(init=False, factory=Paths)
+
+    def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
+        """Download what is not finished; see `IJobKind.run`."""
+        return Deferred.fromCoroutine(_Downloading(self, self._context, self._directory, task, self._paths).run())
+
+
+@define(eq=False)
+class _Downloading:
+    """One run."""
+
+    _kind: DownloadKind
+    _context: Context
+    _directory: str
+    _task: Task
+    _paths: Paths
+    _results: Results = field(init=False)
+    _coming: dict[int, int] = field(init=False, factory=dict)
+    _again: int = field(init=False, default=0)
+    _why: str = field(init=False, default="")
+    _present: int = field(init=False, default=0)
+    _received: int = field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self._results = Results(self._context.reactor, self._task)
+
+    async def run(self) -> Mapping[str, Any]:
+        task = self._task
+        remote = await self._remote(task.job.payload.get("remote"))
+        hooks = Hooks(progress=self._progressed)
+        downloader = self._context.downloader(remote, hooks=hooks, directory=self._directory)
+        wanted = self._wanted()
+        try:
+            await downloader.download_each(wanted, self._ended, self._kind.concurrency)
+        finally:
+            await wanted.aclose()
+            await downloader.close()
+            await self._results.close()
+        return self._result()
+
+    async def _remote(self, name: str | None) -> Remote:
+        catalog = self._task.catalog
+        remote = Remote() if name is None else await catalog.read(remotes.reach, name, catalog.key)
+        return evolve(remote, network=evolve(remote.network, guarded=True))
+
+    async def _wanted(self) -> AsyncGenerator[Download]:
+        """Give a download for each item; one whose path is being written waits until that is done."""
+        later: list[Wanted] = []
+        async for page in self._task.items():
+            for item in page:
+                if self._task.stopping:
+                    return
+                if self._paths.take(item.path):
+                    yield self._download(item)
+                else:
+                    later.append(item)
+            later, waiting = [], later
+            for item in waiting:
+                await self._paths.taken(item.path)
+                yield self._download(item)
+
+    def _download(self, item: Wanted) -> Download:
+        return Download(item.url, item.path, size=item.size, digests=item.digests or None, attachment=item)
+
+    def _progressed(self, download: Download, come: int, total: int | None) -> None:
+        self._coming[download.attachment.number] = come
+        self._task.coming(sum(self._coming.values()))
+
+    def _ended(self, report: DownloadReport) -> Deferred[None] | None:
+        item: Wanted = report.attachment
+        self._paths.give(item.path)
+        self._coming.pop(item.number, None)
+        self._received += sum(attempt.bytes for attempt in report.attempts)
+        error = report.error
+        if error is None:
+            self._present += report.present
+            return self._results.add(Ended(item.number, "completed", report.size or 0, report.digests["sha256"]))
+        if isinstance(error, StorageFull | CatalogError):
+            raise error
+        return None if isinstance(error, Cancelled) else self._results.add(self._failed(item, report, error))
+
+    def _failed(self, item: Wanted, report: DownloadReport, error: PulpError) -> Ended:
+        again = bool(getattr(error, "retryable", False))
+        self._why = str(error)
+        self._again += again
+        if again and not self._task.last:
+            return Ended(item.number, "waiting", error=str(error))
+        self._task.item_failed(item, report.url, str(error))
+        return Ended(item.number, "failed", error=str(error))
+
+    def _result(self) -> Mapping[str, Any]:
+        task = self._task
+        seen = task.seen(task.job)
+        left = seen.total - seen.done - seen.failed
+        if task.stopping and left > self._again:
+            raise Unfinished
+        if left or seen.failed:
+            raise ItemsFailed(seen.failed + left, bool(left or self._again), self._why)
+        return {"succeeded": seen.done, "present": self._present, "received": self._received}

@@ -1,0 +1,90 @@
+"""How jobs come into the catalog: admitted, sealed, and on the disk before anybody is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field
+from sqlalchemy import Connection
+
+from twisted_pulp.catalog import Catalog, items, jobs
+from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, shown
+from twisted_pulp.jobs._values import ItemSpec
+
+__all__ = ["Quota", "kept", "submitted"]
+
+#: Seconds for which it is known how much waits; what comes meanwhile is counted.
+_KNOWN = 1.0
+
+
+@define(eq=False)
+class Quota:
+    """
+    How much may wait.
+
+    :param catalog: knows how much does.
+    :param reactor: its clock.
+    :param limit: items; None: any number.
+    :ivar refusal: why nothing may be handed in now, such as a full disk; or None.
+    """
+
+    _reactor: Any
+    _catalog: Catalog
+    _limit: int | None
+    refusal: PulpError | None = field(init=False, default=None)
+    _waiting: int = field(init=False, default=0)
+    _until: float | None = field(init=False, default=None)
+
+    async def admit(self, count: int) -> None:
+        """
+        Count what is to be handed in.
+
+        :raises QueueFull: it is too much.
+        :raises PulpError: the refusal.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        if self._limit is None:
+            return
+        if self._until is None or self._reactor.seconds() >= self._until:
+            began = self._reactor.seconds()
+            self._waiting = await self._catalog.read(jobs.waiting)
+            now = self._reactor.seconds()
+            # Where much waits, to count it takes a while: that is done the less often.
+            self._until = now + max(_KNOWN, 20 * (now - began))
+        if self._waiting + count > self._limit:
+            raise QueueFull(self._waiting, self._limit)
+        self._waiting += count
+
+
+def kept(specs: Sequence[ItemSpec], key: Any) -> list[items.NewItem]:
+    """
+    Return *specs* as the catalog has them.
+
+    :param key: seals URLs with secrets; None: there must be none.
+    :raises KeyRefused: there is one, and no key.
+    """
+    return [_kept(each, key) for each in specs]
+
+
+def _kept(spec: ItemSpec, key: Any) -> items.NewItem:
+    seen, sealed = spec.url, None
+    if "@" in seen or "?" in seen or "#" in seen:
+        seen = shown(spec.url)
+        if seen != spec.url:
+            if key is None:
+                raise KeyRefused("a URL with secrets needs the key that seals them")
+            sealed = key.seal({"url": spec.url})
+    return items.NewItem(seen, spec.path, spec.size, spec.digests, sealed)
+
+
+def submitted(
+    connection: Connection, new: jobs.NewJob, specs: Sequence[ItemSpec], key: Any, now: float
+) -> tuple[jobs.JobRow, bool]:
+    """Keep a job with all its items; see `twisted_pulp.catalog.jobs.add`."""
+    row, fresh = jobs.add(connection, new, now)
+    if fresh and specs:
+        items.add(connection, row.id, kept(specs, key))
+        row = jobs.get(connection, row.uid)
+    return row, fresh
