@@ -85,7 +85,7 @@ def candidates(connection: Connection) -> tuple[list[Candidate], dict[str, int]]
     if not found:
         return found, {}
     busy = select(job.c.remote, func.count()).where(job.c.state == "running").group_by(job.c.remote)
-    return found, dict(connection.execute(busy).tuples().all())
+    return found, {remote: count for remote, count in connection.execute(busy)}  # noqa: C416 -- rows are no pairs to mypy
 
 
 def promote(connection: Connection, now: float, longest: float, ids: Collection[int] = ()) -> None:
@@ -139,7 +139,8 @@ def beat(connection: Connection, holder: str, ids: Collection[int]) -> dict[int,
     """Say that the holder of these jobs lives; return the fences of those that it still has."""
     ours = update_of(job).where(job.c.holder == holder, job.c.state == "running", among(job.c.id, "ids"))
     changed = ours.values(beat=job.c.beat + 1).returning(job.c.id, job.c.fence)
-    return dict(connection.execute(changed, {"ids": list(ids)}).tuples().all())
+    rows = connection.execute(changed, {"ids": list(ids)})
+    return {number: fence for number, fence in rows}  # noqa: C416 -- rows are no pairs to mypy
 
 
 def running(connection: Connection) -> Sequence[JobRow]:

@@ -5,7 +5,8 @@ from twisted_pulp.jobs._broker import IBroker, LocalBroker
 from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
-from twisted_pulp.jobs._task import IJobKind, Task, Unfinished
+from twisted_pulp.jobs._kind import IJobKind, Unfinished
+from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, Wanted
 from twisted_pulp.jobs._worker import Worker
 

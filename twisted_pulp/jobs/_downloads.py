@@ -14,9 +14,10 @@ from twisted_pulp.catalog.items import Ended
 from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import Cancelled, CatalogError, ItemsFailed, PulpError, StorageFull
+from twisted_pulp.jobs._kind import IJobKind, Unfinished
 from twisted_pulp.jobs._paths import Paths
 from twisted_pulp.jobs._results import Results
-from twisted_pulp.jobs._task import IJobKind, Task, Unfinished
+from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._values import Wanted
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Hooks

@@ -9,7 +9,7 @@ from attrs import define, field
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import Catalog, items, jobs
+from twisted_pulp.catalog import Catalog, items, jobs, retention
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.jobs._intake import Quota, kept
 from twisted_pulp.jobs._values import ItemSpec, Submitted
@@ -71,7 +71,7 @@ class Draft:
 
     async def _abandon(self) -> None:
         self._over(self._row.uid)
-        await self._catalog.write(jobs.discard, self._row.id)
+        await self._catalog.write(retention.discard, self._row.id)
 
 
 def _added(connection: Connection, id: int, specs: Sequence[ItemSpec], key: Any) -> int:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
-from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import Catalog, items, jobs
+from twisted_pulp.catalog import Catalog, jobs, retention
 from twisted_pulp.catalog.jobs import STATES, JobRow, NewJob
-from twisted_pulp.errors import JobNotFound, PulpError, SettingsError
+from twisted_pulp.errors import PulpError, SettingsError
 from twisted_pulp.jobs._broker import IBroker
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._intake import Quota, submitted
+from twisted_pulp.jobs._looking import again, item_at, items_of, listed
 from twisted_pulp.jobs._telling import Tell, Telling
-from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, item_of, job_of
+from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, job_of
 
 __all__ = ["Jobs"]
 
@@ -158,7 +158,7 @@ class Jobs:
         :returns: a Deferred of how many they were.
         """
         own = sorted(self._drafts)
-        return self.catalog.write(jobs.discard_drafts, own, before)
+        return self.catalog.write(retention.discard_drafts, own, before)
 
     # looking
     def get(self, uid: str) -> Deferred[Job]:
@@ -190,7 +190,7 @@ class Jobs:
         if state is not None and state not in STATES:
             raise SettingsError("state", state, "one of " + ", ".join(STATES))
         wanted = {"states": None if state is None else [state], "kind": kind, "remote": remote, "owner": owner}
-        d = self.catalog.read(_listed, wanted, after, limit)
+        d = self.catalog.read(listed, wanted, after, limit)
         return d.addCallback(lambda rows: self._page(rows, limit))
 
     def _page(self, rows: Sequence[JobRow], limit: int) -> Page[Job]:
@@ -205,11 +205,11 @@ class Jobs:
 
         :param state: "waiting", "completed", "failed" or "cancelled"; default None: all.
         """
-        return self.catalog.read(_items, uid, state, -1 if after is None else after, limit)
+        return self.catalog.read(items_of, uid, state, -1 if after is None else after, limit)
 
     def item(self, uid: str, number: int) -> Deferred[Item]:
         """Return a Deferred of one item; it fails with `JobNotFound`, also where the job has none of this number."""
-        return self.catalog.read(_item, uid, number)
+        return self.catalog.read(item_at, uid, number)
 
     def counts(self) -> Deferred[dict[str, int]]:
         """Return a Deferred of how many jobs each state has."""
@@ -257,7 +257,7 @@ class Jobs:
 
     async def _retry(self, uid: str) -> Job:
         # In bounded transactions; if we die meanwhile, the job is still failed.
-        while await self.catalog.write(_again, uid, _BATCH):
+        while await self.catalog.write(again, uid, _BATCH):
             pass
         return await self._change(uid, "retry")
 
@@ -273,7 +273,7 @@ class Jobs:
 
     async def _delete(self, uid: str) -> Job:
         job = await self._change(uid, "delete")
-        while await self.catalog.write(jobs.sweep, _BATCH):
+        while await self.catalog.write(retention.sweep, _BATCH):
             pass
         return job
 
@@ -284,32 +284,3 @@ class Jobs:
     def close(self) -> None:
         """Tell nothing any more."""
         self.telling.close()
-
-
-def _listed(connection: Connection, wanted: Mapping[str, Any], after: int | None, limit: int) -> Sequence[JobRow]:
-    return jobs.list(connection, **wanted, after=after, limit=limit + 1)
-
-
-def _items(connection: Connection, uid: str, state: str | None, after: int, limit: int) -> Page[Item]:
-    job = jobs.get(connection, uid)
-    cancelled = job.state == "cancelled"
-    if cancelled and state in ("waiting", "cancelled"):
-        if state == "waiting":
-            return Page([], None)
-        state = "waiting"
-    rows = items.list(connection, job.id, state=state, after=after, limit=limit + 1)
-    found = rows[:limit]
-    return Page([item_of(row, cancelled) for row in found], found[-1].number if len(rows) > limit else None)
-
-
-def _item(connection: Connection, uid: str, number: int) -> Item:
-    job = jobs.get(connection, uid)
-    row = items.get(connection, job.id, number)
-    if row is None:
-        raise JobNotFound(f"{uid}, item {number}")
-    return item_of(row, job.state == "cancelled")
-
-
-def _again(connection: Connection, uid: str, limit: int) -> int:
-    job = jobs.get(connection, uid)
-    return items.again(connection, job.id, limit) if job.state in jobs.VERBS["retry"][0] else 0

@@ -13,8 +13,9 @@ from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.errors import LeaseLost, PulpError
 from twisted_pulp.jobs._jobs import Jobs
+from twisted_pulp.jobs._kind import Unfinished
 from twisted_pulp.jobs._outcome import Outcome
-from twisted_pulp.jobs._task import Task, Unfinished
+from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._values import Job, job_of
 
 __all__ = ["Run"]

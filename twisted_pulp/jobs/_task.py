@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
-from twisted.internet.defer import Deferred
-from zope.interface import Attribute, Interface
 
 from twisted_pulp.catalog import Catalog, items, leases
 from twisted_pulp.catalog.items import Ended, ItemRow
@@ -15,29 +13,9 @@ from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.jobs._telling import Telling
 from twisted_pulp.jobs._values import Job, Wanted, job_of
 
-__all__ = ["IJobKind", "Task", "Unfinished"]
+__all__ = ["Task"]
 
 _BATCH = 500
-
-
-class Unfinished(Exception):
-    """Raised by a kind whose task is stopping: what is left is done by a later run."""
-
-
-class IJobKind(Interface):
-    """What is to be done for jobs of one kind."""
-
-    yields = Attribute("""Whether a run may be ended early, by `Task.stopping`, at little cost.""")
-
-    def run(task: Any) -> Deferred[Mapping[str, Any]]:
-        """
-        Do the job of *task*.
-
-        It may have been begun before, and is done again when its process dies: what it does must be the same then.
-
-        :returns: a Deferred of what came of it, as plain data. Cancelled, it ends soon, and notes what is finished. An
-            error says by its `retryable` whether another try can help.
-        """
 
 
 @define(eq=False)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attrs import define, field
+from sqlalchemy import Connection
 
+from twisted_pulp.catalog import leases
+from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.catalog.leases import Candidate
 
-__all__ = ["Turns"]
+__all__ = ["Turns", "begun"]
 
 #: Remotes that are remembered.
 _MOST = 10_000
@@ -39,3 +42,17 @@ class Turns:
         self._served[remote] = self._count
         if len(self._served) > _MOST:
             del self._served[next(iter(self._served))]
+
+
+def begun(
+    connection: Connection, holder: str, turns: Turns, now: float, longest: float, due: list[int]
+) -> JobRow | None:
+    """Begin the job whose turn it is; None: there is none."""
+    leases.promote(connection, now, longest, due)
+    while True:
+        found, running = leases.candidates(connection)
+        if not found:
+            return None
+        row = leases.begin(connection, turns.best(found, running).id, holder, now)
+        if row is not None:
+            return row

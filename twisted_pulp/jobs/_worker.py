@@ -7,19 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field
-from sqlalchemy import Connection
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, DeferredLock
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
-from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.errors import PulpError
 from twisted_pulp.jobs._jobs import Jobs
+from twisted_pulp.jobs._kind import UNKNOWN
 from twisted_pulp.jobs._outcome import BACKOFF, Outcome, after_death, after_run
 from twisted_pulp.jobs._run import Run
+from twisted_pulp.jobs._silence import Silence
 from twisted_pulp.jobs._task import Task
-from twisted_pulp.jobs._turns import Turns
+from twisted_pulp.jobs._turns import Turns, begun
 from twisted_pulp.jobs._values import job_of
 from twisted_pulp.settings import Retry
 
@@ -65,7 +66,7 @@ class Worker:
     _lock: DeferredLock = field(init=False, factory=DeferredLock)
     _looks: list[LoopingCall] = field(init=False, factory=list)
     _working: set[Deferred[None]] = field(init=False, factory=set)
-    _others: dict[int, tuple[int, int, float]] = field(init=False, factory=dict)
+    _silence: Silence = field(init=False, factory=Silence)
     _delayed: dict[int, float] = field(init=False, factory=dict)
     _unsubscribe: Callable[[], object] | None = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)
@@ -170,7 +171,7 @@ class Worker:
             self._wanted = False
             while self._unsubscribe is not None and not self._paused and len(self._runs) < self.concurrency:
                 row = await self._jobs.catalog.write(
-                    _begun, self.holder, self._turns, self._jobs.now(), self.backoff.cap, self._due()
+                    begun, self.holder, self._turns, self._jobs.now(), self.backoff.cap, self._due()
                 )
                 if row is None:
                     return
@@ -178,7 +179,7 @@ class Worker:
                 self._begin(row)
 
     def _begin(self, row: JobRow) -> None:
-        jobs, kind = self._jobs, self._kinds.get(row.kind, _Unknown)
+        jobs, kind = self._jobs, self._kinds.get(row.kind, UNKNOWN)
         self._delayed.pop(row.id, None)
         last = row.failures + 1 >= self.attempts
         task = Task(jobs.catalog, jobs.telling, jobs.now, row, last)
@@ -251,15 +252,7 @@ class Worker:
         jobs = self._jobs
         rows = await jobs.catalog.read(leases.running)
         now = self._reactor.seconds()
-        seen = {row.id: (row.fence, row.beat, now) for row in rows if row.id not in self._runs}
-        for id, (fence, beat, _) in seen.items():  # noqa: A001 -- the column
-            known = self._others.get(id)
-            if known is not None and known[:2] == (fence, beat):
-                seen[id] = known
-        self._others = seen
-        dead = [row for row in rows if row.id in seen and now - seen[row.id][2] >= self.lease]
-        if dead:
-            await self._drop(dead)
+        await self._drop(self._silence.broken(rows, self._runs, now, self.lease))
         if len(self._runs) >= self.concurrency or self._paused:
             return
         if await jobs.catalog.read(leases.anything, jobs.now(), self.backoff.cap, self._due()):
@@ -269,31 +262,6 @@ class Worker:
         """Return jobs that have waited long enough by our own clock, whatever the wall's has done."""
         now = self._reactor.seconds()
         return [id for id, due in self._delayed.items() if due <= now]  # noqa: A001 -- the column
-
-
-class _Nothing:
-    yields = False
-
-    def run(self, task: Task) -> Deferred[Any]:
-        """Say that nobody knows how."""
-        raise SettingsError("kind", task.job.kind, "a kind of job that this worker knows")
-
-
-_Unknown = _Nothing()
-
-
-def _begun(
-    connection: Connection, holder: str, turns: Turns, now: float, longest: float, due: list[int]
-) -> JobRow | None:
-    """Begin the job whose turn it is; None: there is none."""
-    leases.promote(connection, now, longest, due)
-    while True:
-        found, running = leases.candidates(connection)
-        if not found:
-            return None
-        row = leases.begin(connection, turns.best(found, running).id, holder, now)
-        if row is not None:
-            return row
 
 
 def _followed(d: Deferred[None]) -> Deferred[None]:

@@ -1,0 +1,118 @@
+"""Jobs, a worker, and a site in memory that downloads come from; the catalog is a real one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from tests.servers.reactor import IReactor
+from tests.unit.stages.surroundings import World
+from twisted_pulp.catalog import Catalog
+from twisted_pulp.context import Context
+from twisted_pulp.jobs import DownloadKind, ItemSpec, Job, Jobs, LocalBroker, Worker
+from twisted_pulp.testing import FakeSite
+
+__all__ = ["Heard", "Shop", "shop", "site"]
+
+SITE = "http://site/"
+
+
+@define(eq=False)
+class Heard:
+    """
+    What was told of jobs.
+
+    :ivar events: all of it, in order.
+    """
+
+    events: list[tuple[str, dict[str, Any]]] = field(init=False, factory=list)
+    _waiting: list[tuple[Callable[[dict[str, Any]], bool], Deferred[dict[str, Any]]]] = field(init=False, factory=list)
+
+    def tell(self, event: str, data: Any) -> None:
+        """Hear it."""
+        self.events.append((event, data))
+        for waits in list(self._waiting):
+            if event == "job" and waits[0](data):
+                self._waiting.remove(waits)
+                waits[1].callback(data)
+
+    def until(self, uid: str, *states: str) -> Deferred[dict[str, Any]]:
+        """Wait until the job is in one of these states."""
+        for event, data in reversed(self.events):
+            if event == "job" and data["uid"] == uid:
+                if data["state"] in states:
+                    d: Deferred[dict[str, Any]] = Deferred()
+                    d.callback(data)
+                    return d
+                break
+        waiting: Deferred[dict[str, Any]] = Deferred()
+        self._waiting.append((lambda data: data.get("uid") == uid and data.get("state") in states, waiting))
+        return waiting
+
+
+@define(eq=False)
+class Shop:
+    """Everything that runs jobs."""
+
+    reactor: Any
+    catalog: Catalog
+    directory: Path
+    context: Any
+    jobs: Jobs
+    heard: Heard
+    workers: list[Worker] = field(init=False, factory=list)
+
+    def worker(self, kinds: dict[str, Any] | None = None, *, holder: str = "one", **fields: Any) -> Worker:
+        """Return a worker that is not started yet; it is stopped at the end."""
+        stock = {"download": DownloadKind(self.context, str(self.directory))}
+        made = Worker(self.jobs, kinds or stock, self.reactor, holder=holder, **fields)
+        self.workers.append(made)
+        return made
+
+    async def ended(self, uid: str) -> Job:
+        """Wait until a job is over, and return it."""
+        await self.heard.until(uid, "completed", "failed", "cancelled")
+        return await self.jobs.get(uid)
+
+    def file(self, path: str) -> bytes:
+        """Return a downloaded file."""
+        return (self.directory / path).read_bytes()
+
+
+@pytest.fixture
+def site() -> FakeSite:
+    """A site without files, so far."""
+    return FakeSite({})
+
+
+@pytest_twisted.async_yield_fixture
+async def shop(
+    reactor: IReactor, catalog: Catalog, context: Context, site: FakeSite, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """Jobs on each database, and a context that reaches the site only."""
+    heard = Heard()
+    jobs = Jobs(reactor, catalog, broker=LocalBroker(), tell=heard.tell)
+    made = Shop(reactor, catalog, tmp_path / "downloads", World(context, site), jobs, heard)
+    made.directory.mkdir()
+    yield made
+    for worker in made.workers:
+        await worker.stop()
+    jobs.close()
+
+
+def offered(site: FakeSite, count: int, prefix: str = "") -> list[ItemSpec]:
+    """Let *site* have files, and return the items that ask for them."""
+    specs = []
+    for number in range(count):
+        body = f"{prefix}{number}".encode()
+        site.files[f"{SITE}{prefix}{number}"] = body
+        digest = hashlib.sha256(body).hexdigest()
+        specs.append(ItemSpec(f"{SITE}{prefix}{number}", f"{prefix}{number}", len(body), {"sha256": digest}))
+    return specs
