@@ -13,6 +13,7 @@ LAYERS = (
     (
         "clock",
         "digests",
+        "documents",
         "download",
         "errors",
         "headers",
@@ -36,8 +37,7 @@ LAYERS = (
     ("jobs",),
     ("live",),
     ("api", "client", "dashboard"),
-    ("service",),
-    ("cli",),
+    ("cli", "service"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 REACTOR = "twisted.internet.reactor"

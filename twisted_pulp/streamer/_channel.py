@@ -9,21 +9,32 @@ without a Host or with two, codings that it ignores, and targets that are no pat
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from http import HTTPStatus
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 from twisted.protocols.basic import LineReceiver
-from twisted.web.http import RESPONSES, HTTPChannel
-from twisted.web.http_headers import Headers
+from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
-__all__ = ["BODY", "ContentChannel", "ContentRequest"]
+__all__ = ["BODY", "ContentChannel", "ContentRequest", "path_of"]
 
 #: Bytes of a request's body that are read, and thrown away; content is only ever asked for.
 BODY = 64 << 10
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?").fullmatch
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE).match
+
+
+def path_of(target: bytes) -> bytes:
+    """Return the path and query of *target*, which may be a whole URL (RFC 9112 section 3.2.2)."""
+    found = _ABSOLUTE(target)
+    if found is None:
+        return target
+    path = target[found.end() :]
+    return path if path.startswith(b"/") else b"/" + path
 
 
 class ContentRequest(Request):
@@ -44,11 +55,7 @@ class ContentRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take the path of a target that is a whole URL (RFC 9112 section 3.2.2)."""
-        found = _ABSOLUTE(path)
-        if found is not None:
-            path = path[found.end() :]
-            path = path if path.startswith(b"/") else b"/" + path
-        super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
+        super().requestReceived(command, path_of(path), version)  # type: ignore[no-untyped-call]
 
 
 class ContentChannel(HTTPChannel):
@@ -62,19 +69,12 @@ class ContentChannel(HTTPChannel):
 
     headers_time, body_time, idle_time = 30.0, 60.0, 60.0
     _timed = _refused = False
-    _host: Any = None
 
     def connectionMade(self) -> None:
         """Time the first request from the beginning: who connects has something to ask."""
         self.timeOut = self.headers_time  # type: ignore[assignment]
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._timed = True
-
-    def getHost(self) -> Any:
-        """Return our address, which each request wants to know and the kernel is asked for once."""
-        if self._host is None:
-            self._host = super().getHost()  # type: ignore[no-untyped-call]
-        return self._host
 
     def dataReceived(self, data: bytes) -> None:
         """Read; what comes in drops does not win time."""
@@ -130,13 +130,17 @@ class ContentChannel(HTTPChannel):
             return 400
         if b"#" in self._path or not (self._path[:1] == b"/" or _ABSOLUTE(self._path) or self._path == b"*"):
             return 400
-        return 413 if self.length is not None and self.length > BODY else None
+        return 413 if self.length is not None and self.length > self.room() else None
+
+    def room(self) -> int:
+        """Return how many bytes of a body may come."""
+        return BODY
 
     def rawDataReceived(self, data: bytes) -> None:
         """Refuse a chunk that will be too long, before its bytes come."""
         super().rawDataReceived(data)
         length = getattr(self._transferDecoder, "length", None)  # of a chunk; other bodies have said theirs
-        if length is not None and length > BODY:
+        if length is not None and length > self.room():
             self.refuse(413)
 
     def allContentReceived(self) -> None:
@@ -145,13 +149,6 @@ class ContentChannel(HTTPChannel):
             return
         self._timed = False
         super().allContentReceived()  # type: ignore[no-untyped-call]
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """Write them in one piece: the transport looks at every piece that it gets."""
-        lines = [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        transport = self.transport
-        assert transport is not None
-        transport.write(b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines)))
 
     def requestDone(self, request: Request) -> None:
         """Wait for the next one."""
@@ -178,14 +175,21 @@ class ContentChannel(HTTPChannel):
 
     def refuse(self, status: int) -> None:
         """Answer with *status*, and read nothing more from this client."""
+        self.send_and_end(status)
+
+    def send_and_end(self, status: int, headers: Mapping[str, str] = MappingProxyType({}), body: bytes = b"") -> None:
+        """Answer with *status*, *headers* and *body*, and read nothing more from this client."""
         if self._refused:
             return
         self._refused = True
         self._buffer = b""
         self.setTimeout(self.headers_time)  # type: ignore[no-untyped-call]  # for it to take the answer
-        reason, transport = RESPONSES[status], self.transport
+        transport = self.transport
         assert transport is not None
-        transport.write(b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % (status, reason))
+        pairs = {**headers, "Content-Length": str(len(body)), "Connection": "close"}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in pairs.items()).encode("latin-1")
+        reason = HTTPStatus(status).phrase.encode("ascii")
+        transport.write(b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, reason, lines, body))
         self.loseConnection()  # type: ignore[no-untyped-call]
 
     def timeoutConnection(self) -> None:

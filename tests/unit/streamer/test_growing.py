@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from twisted_pulp.errors import StorageError, StorageFull
-from twisted_pulp.streamer._backlog import storage_error
-from twisted_pulp.streamer._growing import GrowingFile
+from twisted_pulp.streamer._growing import GrowingFile, _ours
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_exclusive(growing: GrowingFile) -> None:
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, StorageFull), (errno.EIO, StorageError)])
 def test_error(number: int, kind: type[Exception]) -> None:
     """What the disk says becomes an error of the storage; a full disk is told apart."""
-    error = storage_error(OSError(number, "words"), "p")
+    error = _ours(OSError(number, "words"), "p")
     assert kind is type(error)
     assert "words" in str(error)
 

@@ -1,0 +1,80 @@
+"""The routes of the API, as a klein application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.web.server import NOT_DONE_YET
+from werkzeug.exceptions import HTTPException
+
+from twisted_pulp.api import (
+    _description,
+    _distributions,
+    _downloads,
+    _jobs,
+    _remotes,
+    _repositories,
+    _schedules,
+    _service,
+    _tokens,
+    _versions,
+    _work,
+)
+from twisted_pulp.api._problems import Refused
+from twisted_pulp.api._route import Route
+
+__all__ = ["application", "routes"]
+
+_WORDS = {404: "There is nothing here.", 405: "That cannot be done here."}
+
+
+def routes() -> tuple[Route, ...]:
+    """Return everything that can be asked."""
+    found: tuple[Route, ...] = ()
+    for module in (
+        _downloads,
+        _jobs,
+        _remotes,
+        _repositories,
+        _versions,
+        _distributions,
+        _work,
+        _schedules,
+        _tokens,
+        _service,
+        _description,
+    ):
+        found += module.ROUTES
+    return found
+
+
+def application(api: Any) -> Klein:
+    """Return what answers for *api*."""
+    app = Klein()
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    for route in routes():
+        _add(app, api, route)
+
+    @app.handle_errors(HTTPException)
+    def lost(request: Any, failure: Any) -> Any:
+        error = failure.value
+        methods = getattr(error, "valid_methods", None)
+        headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
+        # What no method can ask for is not there.
+        status = 405 if error.code == 405 and methods else 404
+        api.refuse(request, Refused(status=status, detail=_WORDS[status], headers=headers))
+        return NOT_DONE_YET
+
+    return app
+
+
+def _add(app: Klein, api: Any, route: Route) -> None:
+    def answer(request: Any, **path: Any) -> Any:
+        return Deferred.fromCoroutine(api.answer(route, request, **path))
+
+    answer.__name__ = route.name
+    app.route(route.path, methods=[route.method], endpoint=route.name)(answer)
