@@ -37,7 +37,8 @@ LAYERS = (
     ("jobs",),
     ("live",),
     ("api", "client", "dashboard"),
-    ("cli", "service"),
+    ("service",),
+    ("cli",),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 REACTOR = "twisted.internet.reactor"

@@ -69,9 +69,7 @@ def test_options() -> None:
     assert ("list", ".", 8, None) == tuple(options[name] for name in ("input", "directory", "jobs", "report"))
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["-i", "-"], ["-i", "a", "-j", "0"], ["-i", "a", "-j", "x"], ["-i", "a", "b"]]
-)
+@pytest.mark.parametrize("arguments", [["-i", "-"], ["-i", "a", "-j", "0"], ["-i", "a", "-j", "x"], ["-i", "a", "b"]])
 def test_usage(arguments: list[str]) -> None:
     """What makes no sense is refused before anything starts."""
     with pytest.raises(usage.UsageError):
@@ -213,13 +211,6 @@ async def test_twistd_fails(start_command: Start, scripted: Scripted, tmp_path: 
     daemon = twistd(start_command, tmp_path, "-i", listed(tmp_path, scripted.url("/missing")), "-d", "out")
     assert (1, False) == (await daemon.ended(), (tmp_path / "pid").exists())
     assert (True, True) == ("/missing failed: 404 Not Found" in daemon.out, "Server Shut Down" in daemon.out)
-
-
-@ensureDeferred
-async def test_twistd_usage(start_command: Start, tmp_path: Path) -> None:
-    """Without a list there is nothing to start."""
-    daemon = twistd(start_command, tmp_path)
-    assert (1, True) == (await daemon.ended(), "--input is needed" in daemon.out + daemon.err)
 
 
 @ensureDeferred

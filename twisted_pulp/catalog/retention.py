@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
+from twisted_pulp.catalog._bulk import among
 from twisted_pulp.catalog._job_tables import item, job
 
-__all__ = ["discard", "discard_drafts", "sweep"]
+__all__ = ["discard", "discard_drafts", "expire", "shorten", "sweep"]
 
 
 def discard(connection: Connection, id: int) -> None:
@@ -45,3 +46,29 @@ def _remove_items(connection: Connection, job_id: int, limit: int) -> int:
     if found:
         connection.execute(delete_from(item).where(item.c.job_id == job_id, item.c.number <= found[-1]))
     return len(found)
+
+
+def expire(connection: Connection, states: Collection[str], before: float, limit: int) -> int:
+    """Let *limit* jobs in these states be deleted that were finished before *before*; return how many they were."""
+    old = select(job.c.id).where(job.c.finished.is_not(None), job.c.finished < before, job.c.state.in_(sorted(states)))
+    return _delete(connection, old.order_by(job.c.finished).limit(limit))
+
+
+def shorten(connection: Connection, count: int, limit: int) -> int:
+    """Let *limit* jobs that are over be deleted, but the latest *count* of them; return how many they were."""
+    over = select(job.c.id).where(job.c.state.in_(_OVER))
+    last: int | None = connection.scalar(over.order_by(job.c.id.desc()).offset(count).limit(1))
+    if last is None:
+        return 0
+    return _delete(connection, over.where(job.c.id <= last).order_by(job.c.id).limit(limit))
+
+
+_OVER = "completed", "failed", "cancelled"
+
+
+def _delete(connection: Connection, which: Select[int]) -> int:
+    ids = connection.scalars(which).all()
+    if ids:
+        gone = update_of(job).where(among(job.c.id, "ids"), job.c.state.in_(_OVER))
+        connection.execute(gone.values(state="deleted", key=None), {"ids": list(ids)})
+    return len(ids)

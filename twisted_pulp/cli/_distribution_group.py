@@ -138,24 +138,38 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-@click.command(epilog="Ends with 0 after SIGTERM or Ctrl-C.")
+@click.command(epilog="Ends with 0 after SIGTERM or Ctrl-C, 1 when it cannot run, 2 when the settings are wrong.")
+@click.option(
+    "--config", metavar="FILE", help="Settings (TOML).  [default: ~/.config/pulpdownloader/settings.toml, if there]"
+)
 @click.option(
     "--listen",
     "endpoints",
     multiple=True,
-    default=("tcp:8080:interface=127.0.0.1",),
     metavar="ENDPOINT",
     help="Where, as Twisted says it; several.  [default: tcp:8080:interface=127.0.0.1]",
 )
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(("api", "worker", "content")),
+    help="What it does; several.  [default: all]",
+)
+@click.option("--log-format", type=click.Choice(("text", "json")), help="What its log is.  [default: text]")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors: no line for each request.")
 @placed
-def serve(endpoints: tuple[str, ...], quiet: bool) -> int:
+def serve(**given: Any) -> int:
     """
-    Serve all distributions, each below /content/ and its base path.
+    Be the daemon: take downloads and syncs over HTTP, show them, and serve all distributions.
 
-    Files that were not downloaded yet come from upstream. ENDPOINT is for example tcp:80, tcp6:8080, unix:/run/content,
+    The dashboard is at /, the API below /api/v1/, and each distribution below /content/ and its base path; files that
+    were not downloaded yet come from upstream. ENDPOINT is for example tcp:80, tcp6:8080, unix:/run/pulpdownloader,
     ssl:443:privateKey=key.pem:certKey=chain.pem.
+
+    The first SIGTERM or Ctrl-C lets what is under way come to its end, the second one does not. SIGHUP reads the
+    settings again.
     """
     from twisted_pulp.cli._serve import serve as run
 
-    return run(place(), endpoints, quiet)
+    return run(place(), **given)

@@ -6,11 +6,17 @@ from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
+from twisted_pulp.jobs._retention import Retention
+from twisted_pulp.jobs._scheduler import Schedule, Scheduler
+from twisted_pulp.jobs._space import Space
+from twisted_pulp.jobs._sync import SyncKind
 from twisted_pulp.jobs._task import Task
+from twisted_pulp.jobs._upkeep import CleanupKind, VerifyKind
 from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, Wanted
 from twisted_pulp.jobs._worker import Worker
 
 __all__ = [
+    "CleanupKind",
     "DownloadKind",
     "Draft",
     "IBroker",
@@ -28,9 +34,15 @@ __all__ = [
     "LocalBroker",
     "Page",
     "QueueFull",
+    "Retention",
+    "Schedule",
+    "Scheduler",
+    "Space",
     "Submitted",
+    "SyncKind",
     "Task",
     "Unfinished",
+    "VerifyKind",
     "Wanted",
     "Worker",
 ]

@@ -32,7 +32,7 @@ class Task:
 
     catalog: Catalog
     _telling: Telling
-    _now: Any
+    now: Any
     _row: JobRow
     last: bool
     job: Job = field(init=False)
@@ -75,7 +75,7 @@ class Task:
         :raises LeaseLost: the job is not ours any more, and nothing is noted.
         """
         row = self._row
-        done, failed = await self.catalog.write(items.finish, row.id, row.fence, row.uid, ended, self._now())
+        done, failed = await self.catalog.write(items.finish, row.id, row.fence, row.uid, ended, self.now())
         figures = self._figures
         figures["done"] += done
         figures["failed"] += failed

@@ -47,6 +47,7 @@ class Worker:
     :param backoff: how long a job waits after each; its retries do not count.
     :param poll: seconds between two looks for what nobody has told; default 1.
     :param uniform: as `random.uniform`, the default; for jitter.
+    :ivar filled: called when a run has met a full disk, and so nothing more is begun; `Space` lets it go on.
     """
 
     _log = Logger()
@@ -60,6 +61,7 @@ class Worker:
     backoff: Retry = field(kw_only=True, default=BACKOFF)
     poll: float = field(kw_only=True, default=1.0)
     _uniform: Callable[[float, float], float] = field(kw_only=True, default=random.uniform)
+    filled: Callable[[], object] = field(init=False, default=lambda: None)
     _runs: dict[int, Run] = field(init=False, factory=dict)
     _ends: dict[int, Deferred[None]] = field(init=False, factory=dict)
     _turns: Turns = field(init=False, factory=Turns)
@@ -200,14 +202,11 @@ class Worker:
         del self._runs[run.row.id]
         self._ends.pop(run.row.id, None)
         if outcome is not None and outcome.full:
-            self.full()
+            self.pause()
+            self.filled()
         if outcome is not None and outcome.delay is not None and len(self._delayed) < _DELAYED:
             self._delayed[run.row.id] = self._reactor.seconds() + outcome.delay
         self.wake()
-
-    def full(self) -> None:
-        """Take note that there is no room."""
-        self.pause()
 
     def _judged(self, row: JobRow, error: BaseException | None, result: Any) -> Outcome:
         return after_run(row, error, result, attempts=self.attempts, retry=self.backoff, uniform=self._uniform)

@@ -25,7 +25,7 @@ from twisted_pulp.streamer._ranges import Span
 from twisted_pulp.streamer._sendfile import Sendfile, Unsupported
 from twisted_pulp.threads import InThread, outlasting
 
-__all__ = ["Stored"]
+__all__ = ["Stored", "send_all"]
 
 _log = Logger()
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -70,7 +70,7 @@ class Stored:
         if entity.size is not None and entity.size <= SMALL:
             data = self.hot.get(entity.sha256)
             if data is not None:
-                _send_all(request, answer, data)
+                send_all(request, answer, data)
                 return None
             return Deferred.fromCoroutine(self._small(request, answer, entity.sha256, entity.size))
         return Deferred.fromCoroutine(self._large(request, answer, entity.sha256))
@@ -81,7 +81,7 @@ class Stored:
             raise StorageDamaged(f"artifact {sha256} has {len(data)} bytes, not {size}")
         self.hot.keep(sha256, data)
         if getattr(request, "channel", None) is not None:  # the client may have gone meanwhile
-            _send_all(request, answer, data)
+            send_all(request, answer, data)
 
     async def _large(self, request: Any, answer: Answer, sha256: str) -> None:
         stall = Stall(request, self.clock, self.stalled)
@@ -179,7 +179,8 @@ def _open(opened: list[int], path: str, sha256: str, size: int) -> None:
         raise StorageDamaged(f"artifact {sha256} has {found.st_size} bytes, fewer than {size}")
 
 
-def _send_all(request: Any, answer: Answer, data: bytes) -> None:
+def send_all(request: Any, answer: Answer, data: bytes) -> None:
+    """Send *answer* to its end, of an artifact that consists of *data*."""
     answer.begin(request)
     for piece in answer.pieces:
         request.write(data[piece.first : piece.first + piece.length()] if isinstance(piece, Span) else piece)

@@ -17,6 +17,7 @@ from typing import Any
 
 from twisted.protocols.basic import LineReceiver
 from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 __all__ = ["BODY", "ContentChannel", "ContentRequest", "path_of"]
@@ -69,12 +70,19 @@ class ContentChannel(HTTPChannel):
 
     headers_time, body_time, idle_time = 30.0, 60.0, 60.0
     _timed = _refused = False
+    _host: Any = None
 
     def connectionMade(self) -> None:
         """Time the first request from the beginning: who connects has something to ask."""
         self.timeOut = self.headers_time  # type: ignore[assignment]
         super().connectionMade()  # type: ignore[no-untyped-call]
         self._timed = True
+
+    def getHost(self) -> Any:
+        """Return our address, which each request wants to know and the kernel is asked for once."""
+        if self._host is None:
+            self._host = super().getHost()  # type: ignore[no-untyped-call]
+        return self._host
 
     def dataReceived(self, data: bytes) -> None:
         """Read; what comes in drops does not win time."""
@@ -149,6 +157,13 @@ class ContentChannel(HTTPChannel):
             return
         self._timed = False
         super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """Write them in one piece: the transport looks at every piece that it gets."""
+        lines = [b"%b: %b\r\n" % (name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        transport = self.transport
+        assert transport is not None
+        transport.write(b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines)))
 
     def requestDone(self, request: Request) -> None:
         """Wait for the next one."""

@@ -12,11 +12,13 @@ from twisted.logger import Logger
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.headers import Fields
 from twisted_pulp.streamer._answer import Answer, answer_of
+from twisted_pulp.streamer._body import send_all
 from twisted_pulp.streamer._conditions import Lookup
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._fields import forwarded
 from twisted_pulp.streamer._flight import Flight
 from twisted_pulp.streamer._flights import Flights
+from twisted_pulp.streamer._hot import SMALL
 from twisted_pulp.streamer._reader import Reader
 from twisted_pulp.streamer._wanted import Wanted
 
@@ -63,14 +65,17 @@ def _send_head(request: Any, answer: Answer) -> None:
 
 
 async def _sent(request: Any, flight: Flight, reader: Reader, entity: Entity, now: float) -> None:
-    if not await reader.ready(flight):
+    if not (flight.verified or await reader.ready(flight)) or reader.gone:
         return
-    head = await flight.head.wait()
-    report = await flight.ended.wait() if flight.ended.past else None
+    head = flight.head.result or await flight.head.wait()
+    report = flight.ended.result
     entity = completed(entity, head.headers, head.length, report)
     answer = _answered(request, flight, entity, now)
     if not answer.pieces:
         _send_head(request, answer)
+        return
+    if report is not None and flight.verified and flight.length == entity.size and flight.written <= SMALL:
+        send_all(request, answer, flight.body.read(0, flight.written))
         return
     answer.begin(request)
     early = flight.wanted.early_ranges and answer.status == 206

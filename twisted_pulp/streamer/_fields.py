@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -64,6 +65,12 @@ def forwarded(pairs: Iterable[tuple[bytes, bytes]], allowed: frozenset[str] = AL
 
     :param allowed: names in lower case.
     """
+    return _forwarded(tuple(pairs), allowed)
+
+
+# Of one response it is asked for more than once: for its client, and for those who come later.
+@lru_cache(maxsize=64)
+def _forwarded(pairs: tuple[tuple[bytes, bytes], ...], allowed: frozenset[str]) -> Forwarded:
     found: dict[str, list[str]] = {}
     dropped: set[str] = set()
     for raw, content in pairs:

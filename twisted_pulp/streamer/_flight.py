@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -21,12 +20,15 @@ from twisted_pulp.errors import (
     PulpError,
     RetryLater,
     SizeMismatch,
+    StorageError,
 )
 from twisted_pulp.interfaces import Head
+from twisted_pulp.streamer._circuit import Circuit
 from twisted_pulp.streamer._moment import Moment
+from twisted_pulp.streamer._threshold import Threshold
 from twisted_pulp.streamer._wanted import Wanted
 
-__all__ = ["Flight", "IReader", "Threshold", "told"]
+__all__ = ["Flight", "IReader", "told"]
 
 #: Bytes up to which an artifact is verified before its first byte is sent: of one that is kept, and of a streamed one.
 _KEPT, _STREAMED = 1 << 20, 512 << 10
@@ -45,25 +47,6 @@ class IReader(Protocol):
         """What was read is wrong, or nothing more comes."""
 
 
-@frozen(kw_only=True)
-class Threshold:
-    """
-    When a transfer goes on though all its clients have gone: it is enough that one holds.
-
-    :ivar share: of the bytes are here; default 0.5. 0 always goes on once the size is known; above 1 never.
-    :ivar left: bytes at most that are missing; default 1 MiB.
-    """
-
-    share: float = 0.5
-    left: int = 1 << 20
-
-    def holds(self, written: int, length: int | None) -> bool:
-        """Return whether a body of *length* bytes, of which so many were *written*, is to be finished."""
-        if length is None:
-            return False
-        return length - written <= self.left or written >= self.share * length
-
-
 class Flight:
     """
     One transfer of an artifact, however many clients want it.
@@ -72,6 +55,8 @@ class Flight:
     :param body: makes, of this flight, the `Spool` or `Pipe` that its bytes go through.
     :param threshold: says what happens when all clients have gone.
     :param clock: the reactor.
+    :param circuit: is told whether the upstream answers.
+    :param over: called when everything was given back.
     :ivar head: when the first response has come: its `Head`.
     :ivar ready: when the first byte may be sent to a client.
     :ivar ended: when all of it is here and verified as far as it can be: the report.
@@ -81,9 +66,16 @@ class Flight:
     _log = Logger()
 
     def __init__(
-        self, wanted: Wanted, body: Callable[[Flight], Any], threshold: Threshold, clock: IReactorTime
+        self,
+        wanted: Wanted,
+        body: Callable[[Flight], Any],
+        threshold: Threshold,
+        clock: IReactorTime,
+        circuit: Circuit,
+        over: Callable[[Flight], None],
     ) -> None:
         self.wanted, self._threshold, self._clock = wanted, threshold, clock
+        self._circuit, self._tell_over = circuit, over
         self.body = body(self)
         self.head: Moment[Head] = Moment()
         self.ready: Moment[None] = Moment()
@@ -110,7 +102,7 @@ class Flight:
         return written
 
     def start(self, downloader: Any) -> None:
-        """Begin, with *downloader*, which is closed at the end."""
+        """Begin, with *downloader*, whose hook `attempt_failed` leads here."""
         self.joinable = True
         self._running = Deferred.fromCoroutine(self._run(downloader))
         self._running.addErrback(self._unexpected)
@@ -118,7 +110,9 @@ class Flight:
     async def _run(self, downloader: Any) -> None:
         try:
             wanted = self.wanted
-            download = Download(wanted.sources, writer=self.body, size=wanted.size, digests=wanted.digests)
+            download = Download(
+                wanted.sources, writer=self.body, size=wanted.size, digests=wanted.digests, attachment=self
+            )
             report = await downloader.download(download)
             self._succeed(report)
             await self._keep(report)
@@ -126,7 +120,6 @@ class Flight:
             self._fail(told(error))
         finally:
             self.joinable = False
-            await downloader.close()
             self._over = True
             self._close_when_left()
 
@@ -156,6 +149,8 @@ class Flight:
 
     def _fail(self, error: BaseException) -> None:
         self.joinable = False
+        if not self.ended.past:
+            self._circuit.failed(self.wanted, error)
         for moment in (self.head, self.ended, self.ready):
             moment.happen(Failure(error))
         self._cut_all(error)
@@ -165,6 +160,11 @@ class Flight:
             reader.cut(error)
 
     async def _keep(self, report: DownloadReport) -> None:
+        try:
+            await self.body.stored()
+        except StorageError as error:
+            self._log.error("what clients were given could not be stored: {error}", error=error)
+            return
         if self.wanted.keep is None or self.body.forgets:
             return
         try:
@@ -193,6 +193,8 @@ class Flight:
         if self.length not in (None, length) and length is not None:
             self.differs(0)
         self.length = length
+        if not self.head.past:
+            self._circuit.answered(self.wanted, head.source.url)
         self.head.happen(head)
         self._consider()
 
@@ -264,8 +266,15 @@ class Flight:
     def _close_when_left(self) -> None:
         if self._over and not self._readers and not self._closing:
             self._closing = True
-            d = Deferred.fromCoroutine(self.body.close())
-            d.addErrback(self._unexpected).addCallback(self.landed.happen)
+            closing = self.body.close()
+            if closing is None:
+                self._land()
+            else:
+                closing.addErrback(self._unexpected).addCallback(self._land)
+
+    def _land(self, _: object = None) -> None:
+        self._tell_over(self)
+        self.landed.happen(None)
 
 
 def told(error: BaseException) -> BaseException:

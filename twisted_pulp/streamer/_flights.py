@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from attrs import evolve
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import Cancelled
 from twisted_pulp.interfaces import IStorage
-from twisted_pulp.settings import Remote
+from twisted_pulp.streamer._backlog import Backlog
 from twisted_pulp.streamer._circuit import Circuit
-from twisted_pulp.streamer._flight import Flight, IReader, Threshold
+from twisted_pulp.streamer._flight import Flight, IReader
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._piped import Pipe
+from twisted_pulp.streamer._roads import Roads
 from twisted_pulp.streamer._spool import Spool
+from twisted_pulp.streamer._threshold import Threshold
 from twisted_pulp.streamer._wanted import Wanted
-from twisted_pulp.transfer import Hooks
 
 __all__ = ["Flights"]
-
-# Seconds of Retry-After that a client is kept waiting for; a longer one it is told itself.
-_PATIENCE = 5.0
-_MANY = 256
 
 
 class Flights:
@@ -45,8 +41,9 @@ class Flights:
         self._all: dict[Flight, None] = {}
         self._heads: dict[Hashable, Moment[DownloadReport]] = {}
         self._asking: dict[Deferred[None], None] = {}
-        self._impatient: dict[int, tuple[Remote, Remote]] = {}
+        self._roads = Roads(context)
         self._circuit = Circuit(context.reactor.seconds, context.now)
+        self._backlog = Backlog(storage, context.threads)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -84,44 +81,24 @@ class Flights:
             raise refusal.with_traceback(None)
 
     def _begun(self, wanted: Wanted, reader: IReader) -> Flight:
-        flight = Flight(wanted, self._body, self._threshold, self._context.reactor)
+        flight = Flight(wanted, self._body, self._threshold, self._context.reactor, self._circuit, self._landed)
         self._flights[wanted.key] = flight
         self._all[flight] = None
-        flight.landed.wait().addCallback(lambda _: self._landed(flight))
         flight.attach(reader)
-        flight.head.wait().addCallbacks(
-            lambda head: self._circuit.answered(wanted, head.source.url),
-            lambda why: self._circuit.failed(wanted, why.value),
-        )
-        flight.ended.wait().addCallbacks(lambda _: None, lambda why: self._circuit.failed(wanted, why.value))
-        flight.start(self._downloader(wanted, Hooks(attempt_failed=flight.attempt_failed)))
+        flight.start(self._roads.take(wanted.remote))
         return flight
 
     def _landed(self, flight: Flight) -> None:
         del self._all[flight]
         if self._flights.get(flight.wanted.key) is flight:
             del self._flights[flight.wanted.key]
+        self._roads.leave(flight.wanted.remote)
 
     def _body(self, flight: Flight) -> Spool | Pipe:
         context = self._context
         if flight.wanted.policy == "streamed":
             return Pipe(context.reactor, flight)
-        return Spool(self._storage, context.threads, context.reactor, flight)
-
-    def _downloader(self, wanted: Wanted, hooks: Hooks) -> Any:
-        made = self._context.downloader(self._patient(wanted.remote), hooks=hooks)
-        made.agent = self._context.agent(wanted.remote)  # not one for each of its likes
-        return made
-
-    def _patient(self, remote: Remote) -> Remote:
-        """Return *remote* as one that does not let clients wait for hours."""
-        known = self._impatient.get(id(remote))
-        if known is None:
-            if len(self._impatient) >= _MANY:
-                self._impatient.clear()
-            retry = evolve(remote.retry, retry_after=min(remote.retry.retry_after, _PATIENCE))
-            known = self._impatient[id(remote)] = remote, evolve(remote, retry=retry)
-        return known[1]
+        return Spool(self._storage, context.threads, context.reactor, flight, self._backlog)
 
     # HEAD
     def head(self, wanted: Wanted) -> Deferred[DownloadReport]:
@@ -141,7 +118,7 @@ class Flights:
         return moment.wait()
 
     async def _asked(self, wanted: Wanted, moment: Moment[DownloadReport]) -> None:
-        downloader = self._downloader(wanted, Hooks())
+        downloader = self._roads.take(wanted.remote)
         try:
             report = await downloader.head(Download(wanted.sources))
             self._circuit.answered(wanted, report.source.url)
@@ -151,7 +128,7 @@ class Flights:
             moment.happen(Failure())
         finally:
             del self._heads[wanted.key]
-            await downloader.close()
+            self._roads.leave(wanted.remote)
 
     def close(self) -> Deferred[None]:
         """Break everything off; fires when everything was given back."""
@@ -162,4 +139,4 @@ class Flights:
         asking = list(self._asking)
         for each in asking:
             each.cancel()
-        return DeferredList([*landing, *asking]).addCallback(lambda _: None)
+        return DeferredList([*landing, *asking]).addCallback(lambda _: self._roads.close())

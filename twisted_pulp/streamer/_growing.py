@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Sequence
 
-from twisted_pulp.errors import StorageError, StorageFull
+from twisted_pulp.streamer._backlog import storage_error
 
 __all__ = ["GrowingFile"]
 
@@ -47,7 +47,7 @@ class GrowingFile:
                 differs = found if differs is None else differs
             return self._at, differs
         except OSError as error:
-            raise _ours(error, self.path) from error
+            raise storage_error(error, self.path) from error
 
     def _take(self, data: memoryview) -> int | None:
         differs = None
@@ -89,7 +89,7 @@ class GrowingFile:
         try:
             self._cut()
         except OSError as error:
-            raise _ours(error, self.path) from error
+            raise storage_error(error, self.path) from error
         return self._at
 
     def close(self, remove: bool) -> None:
@@ -103,8 +103,3 @@ class GrowingFile:
                 os.unlink(self.path)
             except OSError:  # the storage clears up what is left
                 pass
-
-
-def _ours(error: OSError, path: str) -> StorageError:
-    words = f"{path}: {error.strerror or error}"
-    return StorageFull(detail=words) if error.errno in StorageFull.errnos else StorageError(words)

@@ -24,6 +24,11 @@ class Moment(Generic[T]):
         self._result: Any = None
         self._waiting: dict[Deferred[T], None] = {}
 
+    @property
+    def result(self) -> T | None:
+        """What has happened; None as long as it has not, or if it never will."""
+        return None if isinstance(self._result, Failure) else self._result
+
     def wait(self) -> Deferred[T]:
         """Return a Deferred of what happens; to cancel it disturbs nobody else."""
         d: Deferred[T] = Deferred(lambda d: self._waiting.pop(d, None))

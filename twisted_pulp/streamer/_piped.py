@@ -135,7 +135,10 @@ class Pipe:
     def abort(self, error: BaseException) -> None:
         """Nothing is kept anyway."""
 
-    async def close(self) -> None:
+    async def stored(self) -> None:
+        """Nothing is."""
+
+    def close(self) -> None:
         """Forget what is here."""
         self._rest()
         self._bytes, self._producer = bytearray(), None

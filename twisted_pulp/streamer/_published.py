@@ -55,7 +55,7 @@ class Published:
         self._remembered: Recent[bytes, tuple[Base, Kept]] = Recent(most)
         self._known = KnownFiles(catalog, records.now, seconds)
         # What the catalog may not know yet, or did not when it was asked.
-        self._arrived: Recent[Hashable, Kept] = Recent(_ARRIVED)
+        self._arrived: Recent[Hashable, Kept | tuple[str, PulledFile]] = Recent(_ARRIVED)
 
     def remembered(self, raw: bytes) -> Kept | None:
         """Return the stored file that was at the path *raw* a moment ago, if it was asked for lately."""
@@ -119,7 +119,7 @@ class Published:
         )
         if file.sha256 is not None and not missing:
             return Kept(entity)
-        arrived = None if missing else self._arrived.get(("file", file.id))
+        arrived = None if missing else self._come(("file", file.id))
         if arrived is not None:
             return arrived
         tried = {row.id: source for row in at.sources if (source := source_of(row, at.remotes)) is not None}
@@ -192,8 +192,13 @@ class Published:
         if known.stored is not None:
             size, found = known.stored.size, known.stored.sha256
             return Kept(Entity(size=size, sha256=found, type=media_type(text), cache_control=IMMUTABLE))
-        arrived = self._arrived.get((remote_id, place.name))
+        arrived = self._come((remote_id, place.name))
         return arrived if arrived is not None and sha256 in (None, arrived.entity.sha256) else None
+
+    def _come(self, key: Hashable) -> Kept | None:
+        """Return what has come lately; most of it is never asked for again so soon."""
+        found = self._arrived.get(key)
+        return Kept(pulled_entity(*found)) if isinstance(found, tuple) else found
 
     async def learn(self, remote_id: int, links: Iterable[Link]) -> None:
         """Remember the files that a page of a Remote has named, before a client can ask for them."""
@@ -213,7 +218,7 @@ class Published:
         def keep(report: DownloadReport, sha256: str) -> Deferred[None]:
             headers = passed_on(report)
             file = PulledFile(sha256, report.size or 0, headers, report.finished)
-            self._arrived.put((remote_id, place.name), Kept(pulled_entity(path, file)))
+            self._arrived.put((remote_id, place.name), (path, file))
             return self._records.add(PulledThrough(artifact_of(report), remote_id, place.name, headers))
 
         kept = immutable and _policy(base, remote) != "streamed"

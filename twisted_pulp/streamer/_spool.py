@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import count
-from secrets import token_hex
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -15,7 +13,7 @@ from zope.interface import implementer
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import PulpError, StorageError
 from twisted_pulp.interfaces import Adoption, Head, IStorage, IWriter
-from twisted_pulp.names import PARTIAL
+from twisted_pulp.streamer._backlog import Backlog, temporary
 from twisted_pulp.streamer._growing import GrowingFile
 from twisted_pulp.threads import outlasting
 
@@ -25,8 +23,6 @@ __all__ = ["Audience", "Spool"]
 _SMALL = 256 << 10
 # Bytes that are written together, and seconds after which fewer are.
 _BATCH, _LATEST = 256 << 10, 0.05
-_numbers = count(1)
-_OURS = token_hex(6)  # no other process makes the same names
 
 
 class Audience(Protocol):
@@ -57,6 +53,7 @@ class Spool:
     :param threads: in which is written, as `Context.threads`.
     :param clock: a batch does not wait longer than 50 ms.
     :param audience: hears of it.
+    :param backlog: stores small ones; default one of its own.
     :ivar written: bytes that can be read.
     :ivar forgets: whether what was read is not kept: no.
     :ivar joinable: whether somebody can still begin to read: always.
@@ -66,9 +63,18 @@ class Spool:
     forgets = False
     joinable = True
 
-    def __init__(self, storage: IStorage, threads: Any, clock: IReactorTime, audience: Audience) -> None:
+    def __init__(
+        self,
+        storage: IStorage,
+        threads: Any,
+        clock: IReactorTime,
+        audience: Audience,
+        backlog: Backlog | None = None,
+    ) -> None:
         self._storage, self._threads, self._clock, self._audience = storage, threads, clock, audience
+        self._backlog = Backlog(storage, threads) if backlog is None else backlog
         self._lane = threads.lane()
+        self._storing: Deferred[None] | None = None
         self._memory = bytearray()
         self._file: GrowingFile | None = None
         self._pieces: list[bytes] = []
@@ -133,8 +139,7 @@ class Spool:
         self._audience.grown()
 
     def _to_file(self) -> None:
-        directory, name = os.path.split(self._storage.temporary(f"stream-{_OURS}-{next(_numbers):x}"))
-        self._file = GrowingFile(f"{directory}/.{name}{PARTIAL}")
+        self._file = GrowingFile(temporary(self._storage))
         self._threads.active += 1
         self._pieces, self._memory = [bytes(self._memory)] if self._memory else [], bytearray()
         self._gathered = sum(map(len, self._pieces))
@@ -220,23 +225,36 @@ class Spool:
                 self._producer.resumeProducing()
 
     # the end
-    def commit(self, report: DownloadReport) -> Deferred[None]:
-        """Let it be an artifact."""
-        return Deferred.fromCoroutine(self._commit(report))
-
-    async def _commit(self, report: DownloadReport) -> None:
+    def commit(self, report: DownloadReport) -> Deferred[None] | None:
+        """Let it be an artifact. A small one may be read at once, and `stored` tells when it is."""
         if self._file is None:
-            await self._commit_small(report)
-            self.written = self._length
-            self._audience.grown()
-            return
+            return self._commit_small(report)
+        return Deferred.fromCoroutine(self._commit(self._file, report))
+
+    def _commit_small(self, report: DownloadReport) -> Deferred[None] | None:
+        self._storing = self._backlog.add(report.digests["sha256"], bytes(self._memory))
+        self.written = self._length
+        self._audience.grown()
+        return self._backlog.room()
+
+    async def stored(self) -> None:
+        """
+        Wait until all of it is an artifact.
+
+        :raises StorageError: when it cannot be one.
+        """
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            await outlasting(storing)
+
+    async def _commit(self, file: GrowingFile, report: DownloadReport) -> None:
         await self._settled()
         if self._error is not None:
             raise self._error
-        differs = await outlasting(self._lane(self._file.finish))
+        differs = await outlasting(self._lane(file.finish))
         if differs is not None:
             self._audience.differs(differs)
-        await self._adopted(self._file, report)
+        await self._adopted(file, report)
 
     async def _adopted(self, file: GrowingFile, report: DownloadReport) -> None:
         adoption = Adoption(file.path, report.digests["sha256"], self._length)
@@ -244,13 +262,6 @@ class Spool:
         if error is not None:
             raise error
         self._kept = True
-
-    async def _commit_small(self, report: DownloadReport) -> None:
-        writer: Any = self._storage.writer(sha256=report.digests["sha256"], size=self._length)
-        writer.write(bytes(self._memory))
-        committed = writer.commit(report)
-        if committed is not None:
-            await outlasting(committed)
 
     async def _settled(self) -> None:
         """Wait until nothing is being written, and nothing waits to be."""
@@ -272,10 +283,11 @@ class Spool:
             self._later.cancel()
             self._later = None
 
-    async def close(self) -> None:
+    def close(self) -> Deferred[None] | None:
         """Give everything back, once nobody reads any more."""
         self._forget()
         file, self._file, self.written = self._file, None, 0
-        if file is not None:
-            self._threads.active -= 1
-            await outlasting(self._lane(file.close, not self._kept))
+        if file is None:
+            return None
+        self._threads.active -= 1
+        return Deferred.fromCoroutine(outlasting(self._lane(file.close, not self._kept)))

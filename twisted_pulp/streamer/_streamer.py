@@ -20,7 +20,7 @@ from twisted_pulp.streamer._cold import send_cold
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._errors import Refusal, refusal_of
 from twisted_pulp.streamer._filters import Filters, registered_filters
-from twisted_pulp.streamer._flight import Threshold, told
+from twisted_pulp.streamer._flight import told
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
 from twisted_pulp.streamer._hot import Hot
@@ -30,6 +30,7 @@ from twisted_pulp.streamer._path import path_of
 from twisted_pulp.streamer._published import Published
 from twisted_pulp.streamer._records import Records
 from twisted_pulp.streamer._rewriting import Rewriting
+from twisted_pulp.streamer._threshold import Threshold
 from twisted_pulp.threads import outlasting
 
 __all__ = ["Streamer"]

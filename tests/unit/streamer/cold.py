@@ -17,8 +17,8 @@ from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.storage import MemoryStorage
 from twisted_pulp.streamer._cold import send_cold
 from twisted_pulp.streamer._entity import Entity
-from twisted_pulp.streamer._flight import Threshold
 from twisted_pulp.streamer._flights import Flights
+from twisted_pulp.streamer._threshold import Threshold
 from twisted_pulp.streamer._wanted import Wanted
 from twisted_pulp.transfer import Hooks
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost as Lost
 
 from tests.fakes import DONE, Response, refusal
 from tests.leaks import LoggedErrors
 from tests.unit.streamer.cold import BODY, Surroundings, sha256
 from twisted_pulp.errors import Cancelled, DigestMismatch, NotFound, StorageFull
-from twisted_pulp.streamer._flight import Threshold
+from twisted_pulp.streamer._threshold import Threshold
 
 SMALL = BODY[: 1 << 20]
 
@@ -270,19 +270,34 @@ def test_failed_fails(around: Surroundings, logged_errors: LoggedErrors) -> None
     assert 1 == len(logged_errors.flush(ValueError))
 
 
-def test_storage_full(around: Surroundings) -> None:
-    """What cannot be stored is not served as if it were, and its upstream is not blamed."""
-
-    def full(**_: object) -> None:
-        raise StorageFull(detail="full")
-
-    around.storage.writer = full  # type: ignore[assignment,method-assign]
-    client = around.ask(around.wanted(BODY[:1000]))
-    response = around.body(BODY[:1000])
-    response.send(BODY[:1000])
+def test_storage_full_small(around: Surroundings) -> None:
+    """A small file that cannot be stored is served all the same, and not noted down; the next client fetches it."""
+    tiny = BODY[:1000]
+    fail_all(around)
+    client = around.ask(around.wanted(tiny))
+    response = around.body(tiny)
+    response.send(tiny)
     response.end()
-    assert isinstance(client.error, StorageFull)
+    assert ("finished", tiny) == (client.state, bytes(client.body))
+    assert ([], 0) == (around.kept, around.flights.count)
+    around.ask(around.wanted(tiny))
+    assert 2 == len(around.agent.asked)
+
+
+def test_storage_full_large(around: Surroundings) -> None:
+    """A large file that cannot be stored is not served as if it were, and its upstream is not blamed."""
+    fail_all(around)
+    client = around.ask(around.wanted())
+    response = around.body()
+    response.send(BODY)
+    response.end()
+    assert ("cut", []) == (client.state, around.kept)
     assert "<Circuit artifacts=0 hosts=0>" in repr(around.flights)
+
+
+def fail_all(around: Surroundings) -> None:
+    """Let nothing become an artifact."""
+    around.storage.adopt = lambda files: succeed([StorageFull(detail="full") for _ in files])  # type: ignore[assignment,method-assign,misc]
 
 
 @pytest.mark.parametrize("sent", [None, 0, 1 << 20])

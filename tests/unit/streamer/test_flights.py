@@ -18,10 +18,11 @@ from twisted_pulp.errors import (
     SettingsError,
     StorageFull,
 )
-from twisted_pulp.settings import Remote
+from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.streamer._circuit import Circuit
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._moment import Moment
+from twisted_pulp.streamer._roads import Roads
 from twisted_pulp.streamer._wanted import Wanted
 
 SMALL = BODY[:1000]
@@ -237,10 +238,23 @@ def test_not_too_many(around: Surroundings) -> None:
 
 
 def test_many_remotes(around: Surroundings) -> None:
-    """Remotes are forgotten when there are many."""
+    """Those that nobody uses are forgotten when there are many; one that is used is not."""
+    roads, used, closed = Roads(around.context), Remote(), []
+    taken = roads.take(used)
     for _ in range(300):
-        around.flights._patient(Remote())
-    assert len(around.flights._impatient) <= 256
+        remote = Remote()
+        made = roads.take(remote)
+        made.close = lambda: closed.append(1)
+        roads.leave(remote)
+    assert (True, True) == (len(roads._roads) <= 256, len(closed) >= 44)
+    assert taken is roads.take(used)
+
+
+def test_patience(around: Surroundings) -> None:
+    """Whatever a Remote says, clients do not wait for hours, but for as long as it says at most."""
+    roads = Roads(around.context)
+    waits = [roads.take(Remote(retry=Retry(retry_after=each))).remote.retry.retry_after for each in (3600.0, 2.0)]
+    assert [5.0, 2.0] == waits
 
 
 # Moments

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from twisted_pulp.errors import StorageError, StorageFull
-from twisted_pulp.streamer._growing import GrowingFile, _ours
+from twisted_pulp.streamer._backlog import storage_error
+from twisted_pulp.streamer._growing import GrowingFile
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_exclusive(growing: GrowingFile) -> None:
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, StorageFull), (errno.EIO, StorageError)])
 def test_error(number: int, kind: type[Exception]) -> None:
     """What the disk says becomes an error of the storage; a full disk is told apart."""
-    error = _ours(OSError(number, "words"), "p")
+    error = storage_error(OSError(number, "words"), "p")
     assert kind is type(error)
     assert "words" in str(error)
 

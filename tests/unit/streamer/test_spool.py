@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from tests.fakes import Producer, Threads, done, head, result_of
+from tests.fakes import Producer, Threads, head, result_of
 from tests.unit.streamer.cold import BODY, sha256
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import StorageError
@@ -63,7 +63,10 @@ class Made:
     def commit(self, body: bytes) -> None:
         """Let it be an artifact."""
         report = DownloadReport(url="http://h/f", size=len(body), digests={"sha256": sha256(body)})
-        result_of(self.spool.commit(report))
+        committing = self.spool.commit(report)
+        if committing is not None:
+            result_of(committing)
+        result_of(Deferred.fromCoroutine(self.spool.stored()))
 
     def stored(self, body: bytes) -> bool:
         """Return whether it is one."""
@@ -82,7 +85,9 @@ def made() -> Iterator[Made]:
     yield made
     made.threads.work()
     made.threads.late = False
-    done(made.spool.close())
+    closing = made.spool.close()
+    if closing is not None:
+        result_of(closing)
     assert ([], 0, []) == (made.files, made.threads.active, made.clock.getDelayedCalls())
     result_of(made.storage.close())
 

@@ -1,10 +1,7 @@
-"""`twistd pulpdownloader`: a list of files, downloaded by a service."""
+"""A list of files, downloaded by a service."""
 
 from __future__ import annotations
 
-import atexit
-import os
-import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -12,75 +9,15 @@ from attrs import define, field
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python import usage
 from twisted.python.failure import Failure
 
-from twisted_pulp.clock import use_monotonic_clock
 from twisted_pulp.context import Context
 from twisted_pulp.download import DownloadReport, Totals
 from twisted_pulp.errors import Cancelled, DownloadError, SettingsError, shown
 from twisted_pulp.lists import Inputs, Refused, ReportFile, file_root_of
 from twisted_pulp.settings import Remote
 
-__all__ = ["DownloaderService", "Options", "makeService"]
-
-
-class Options(usage.Options):
-    """The options of `twistd pulpdownloader`."""
-
-    synopsis = "[options]"
-    longdesc = "Download a list of files, verified and resumed, report, and end: with status 1 if a file is missing."
-    # Twisted's own form: long name, short name, default, words, type.
-    optParameters = (
-        ("input", "i", None, "The list: JSON lines, URLs or a PULP_MANIFEST; a path or a URL."),
-        ("directory", "d", ".", "Where files go."),
-        ("jobs", "j", 8, "Downloads at once.", int),
-        ("report", None, None, "Write what became of each file there, as JSON lines."),
-    )
-
-    def postOptions(self) -> None:
-        """:raises usage.UsageError: when an option is missing or makes no sense."""
-        if self["input"] is None:
-            raise usage.UsageError("--input is needed")
-        if self["input"] == "-":
-            raise usage.UsageError("--input is a path or a URL: a service has no standard input")
-        if self["jobs"] < 1:
-            raise usage.UsageError("--jobs is a number from 1")
-
-
-def makeService(options: Options) -> DownloaderService:
-    """Return the service that *options* ask for; it ends the process when it is done."""
-    # The global reactor, and its clock before anything is scheduled.
-    from twisted.internet import reactor
-
-    use_monotonic_clock(reactor)
-
-    def end(failed: bool) -> None:
-        if failed:
-            # twistd itself always ends with 0; by then it has closed its log and removed its pid file.
-            atexit.register(_exit_failed)
-        if reactor.running:
-            reactor.stop()
-
-    service = DownloaderService(
-        reactor,
-        list=options["input"],
-        directory=options["directory"],
-        jobs=options["jobs"],
-        report=options["report"],
-        done=end,
-    )
-    service.setName("pulpdownloader")  # type: ignore[no-untyped-call]
-    return service
-
-
-def _exit_failed() -> None:
-    for file in (sys.stdout, sys.stderr):
-        try:
-            file.flush()
-        except (AttributeError, OSError, ValueError):
-            pass
-    os._exit(1)
+__all__ = ["DownloaderService"]
 
 
 @define(eq=False, kw_only=True, slots=False)
