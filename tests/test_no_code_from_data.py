@@ -1,4 +1,4 @@
-"""No data becomes code: nothing is unpickled or evaluated, and only what the program or an operator names is imported."""
+"""No data becomes code: nothing is unpickled or evaluated, and the program or an operator names what is imported."""
 
 import ast
 from collections.abc import Iterator

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, Key, versions
 from twisted_pulp.errors import StorageError
@@ -19,6 +21,7 @@ from twisted_pulp.upkeep._lock import WriterLock
 __all__ = ["DataDirectory"]
 
 T = TypeVar("T")
+_log = Logger()
 
 
 @define(eq=False)
@@ -50,8 +53,8 @@ class DataDirectory:
         Open the data directory at *path*, which is made if it is missing.
 
         :param options: those of `Opening`, by name.
-        :returns: a Deferred of it. It fails with `DataInUse`, `StorageError` or `CatalogError`; to cancel it gives
-            everything back.
+        :returns: a Deferred of it. It fails with `DataInUse`, `CatalogError` or `StorageError`: nobody writes in a
+            directory in which everybody may. To cancel it gives everything back.
         """
         return Deferred.fromCoroutine(Opening(reactor, os.path.abspath(path), **options).run())
 
@@ -106,6 +109,8 @@ class Opening:
         self._open.append(threads.close)
         in_thread = _lanes(threads)
         await outlasting(in_thread(_make, self._path))
+        if self.write:
+            await outlasting(in_thread(_check, self._path))
         lock = WriterLock(self._reactor, os.path.join(self._path, "locks", "writer"))
         self._open.append(lock.release)
         if self.write:
@@ -137,6 +142,21 @@ def _make(path: str) -> None:
         os.makedirs(os.path.join(path, "locks"), exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}") from error
+
+
+def _check(path: str) -> None:
+    """Refuse a directory in which anybody may put a catalog or a key of their own."""
+    if os.stat(path).st_mode & stat.S_IWOTH:
+        raise StorageError(f"{path}: everybody may write there: chmod o-w {path}, or choose a directory of your own")
+    parent = os.path.dirname(os.path.realpath(path))
+    while parent != os.path.dirname(parent):
+        if os.stat(parent).st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            _log.warn(
+                "everybody may put another directory in the place of {path}: chmod o-w {parent}",
+                path=path,
+                parent=parent,
+            )
+        parent = os.path.dirname(parent)
 
 
 def _lanes(threads: WriterThreads) -> InThread:

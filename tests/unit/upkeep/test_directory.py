@@ -10,10 +10,12 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 from tests.servers.reactor import IReactor
-from twisted_pulp.catalog import repositories, versions
-from twisted_pulp.errors import DataInUse, StorageError
+from twisted_pulp.catalog import remotes, repositories, versions
+from twisted_pulp.errors import DataInUse, KeyRefused, StorageError
+from twisted_pulp.settings import Remote
 from twisted_pulp.upkeep import DataDirectory
 
 NOW = 1_000_000_000.0
@@ -104,3 +106,49 @@ async def test_bad_database(reactor: IReactor, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="database"):
         await DataDirectory.open(reactor, tmp_path, database="mysql://h/d", write=True)
     await (await DataDirectory.open(reactor, tmp_path, write=True, wait=False)).close()
+
+
+# Whose directory it is
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+@ensureDeferred
+async def test_everybody_may_write(reactor: IReactor, tmp_path: Path, mode: int) -> None:
+    """A directory in which everybody may write is refused before anything is made there; to read it does no harm."""
+    path = tmp_path / "data"
+    await (await DataDirectory.open(reactor, path, write=True)).close()
+    path.chmod(mode)
+    before = sorted(path.iterdir())
+    with pytest.raises(StorageError, match="everybody may write there: chmod o-w"):
+        await DataDirectory.open(reactor, path, write=True)
+    assert before == sorted(path.iterdir())
+    await (await DataDirectory.open(reactor, path)).close()
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o777, 1), (0o1777, 0), (0o770, 0)])
+@ensureDeferred
+async def test_everybody_may_replace(reactor: IReactor, tmp_path: Path, mode: int, said: int) -> None:
+    """Where everybody may put another in its place, that is said; not where only owners may rename."""
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    parent.chmod(mode)
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    await (await DataDirectory.open(reactor, parent / "data", write=True)).close()
+    globalLogPublisher.removeObserver(events.append)
+    expected = f"everybody may put another directory in the place of {parent / 'data'}: chmod o-w {parent}"
+    assert said == [eventAsText(event, includeTimestamp=False, includeSystem=False) for event in events].count(expected)
+
+
+@ensureDeferred
+async def test_planted_key(reactor: IReactor, tmp_path: Path) -> None:
+    """A key that is a link is not read, nor is what it leads to changed."""
+    (tmp_path / "elsewhere").write_bytes(b"old")
+    path = tmp_path / "data"
+    path.mkdir()
+    (path / "key").symlink_to(tmp_path / "elsewhere")
+    data = await DataDirectory.open(reactor, path, write=True)
+    with pytest.raises(KeyRefused, match="cannot be read"):
+        await data.catalog.write(remotes.create, "a", Remote(username="a", password="b"), NOW, key=data.catalog.key)
+    await data.close()
+    assert b"old" == (tmp_path / "elsewhere").read_bytes()
