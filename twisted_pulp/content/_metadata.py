@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted_pulp.catalog import artifacts, versions
 from twisted_pulp.catalog.artifacts import NewArtifact
 from twisted_pulp.content._arrival import Arrival
-from twisted_pulp.content._seen import Circumstances, Seen, conditions, obstacle, unchanged, worth_waiting
+from twisted_pulp.content._seen import Circumstances, Seen, conditions, kept_url, obstacle, unchanged, worth_waiting
 from twisted_pulp.content._spool import Spool
 from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import MetadataError, SettingsError
@@ -174,7 +174,7 @@ class Metadata:
         report, sync = self._report, self._sync
         assert report is not None
         return Seen(
-            url=self.url,
+            url=kept_url(self.url),
             remote=sync.remote_id,
             policy=sync.policy,
             mirror=sync.mirror,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from attrs import frozen
 
-__all__ = ["Circumstances", "Seen", "conditions", "obstacle", "unchanged", "worth_waiting"]
+from twisted_pulp.errors import shown
+
+__all__ = ["Circumstances", "Seen", "conditions", "kept_url", "obstacle", "unchanged", "worth_waiting"]
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the last sync saw, as a repository keeps it in `synced`.
 
-    :ivar url: of the metadata.
+    :ivar url: of the metadata, as `kept_url` has it.
     :ivar remote: the id of the Remote, or None.
     :ivar version: the number of the version that was the latest afterwards.
     :ivar policy: it was synced with.
@@ -75,6 +78,16 @@ class Circumstances:
     force: bool = False
 
 
+def kept_url(url: str) -> str:
+    """
+    Return what is kept of *url*: without the values in its query, which may be secrets.
+
+    Sixteen bits of a digest tell whether they are others; that is too little to find them by.
+    """
+    seen = shown(url)
+    return seen if seen == url else f"{seen}#{hashlib.sha256(url.encode()).hexdigest()[:4]}"
+
+
 def obstacle(last: Seen | None, now: Circumstances) -> str | None:
     """
     Return why there is something to do even if the metadata has not changed, in a few words; None if there is not.
@@ -85,7 +98,7 @@ def obstacle(last: Seen | None, now: Circumstances) -> str | None:
         return "it is forced"
     if last is None:
         return "nothing is known of a sync before"
-    if last.url != now.url:
+    if last.url != kept_url(now.url):
         return "the URL is another one"
     if last.remote != now.remote:
         return "the remote is another one"

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from msgspec.structs import replace
 
-from twisted_pulp.content._seen import Circumstances, Seen, conditions, obstacle, unchanged, worth_waiting
+from twisted_pulp.content._seen import Circumstances, Seen, conditions, kept_url, obstacle, unchanged, worth_waiting
 
 OLD, NEW = "ab" * 32, "cd" * 32
 LAST = Seen(url="http://a/PULP_MANIFEST", remote=1, version=3, policy="immediate", mirror=False, sha256=OLD, size=100)
@@ -87,3 +87,14 @@ def test_conditions(fields: dict[str, str], headers: dict[str, str]) -> None:
 def test_worth_waiting(length: int | None, waits: bool) -> None:
     """Only metadata that may be the same as before is awaited before its units go on."""
     assert waits == worth_waiting(LAST, length)
+
+
+def test_kept_url() -> None:
+    """A URL is kept without the values in its query; that they are others is seen all the same."""
+    url = "http://a/PULP_MANIFEST?key=S3CR3T"
+    kept = kept_url(url)
+    assert kept.startswith("http://a/PULP_MANIFEST?key=***#")
+    assert 4 == len(kept.partition("#")[2])
+    assert "http://a/PULP_MANIFEST" == kept_url("http://a/PULP_MANIFEST")
+    assert skips(replace(LAST, url=kept), evolve(NOW, url=url))
+    assert not skips(replace(LAST, url=kept), evolve(NOW, url=url + "2"))
