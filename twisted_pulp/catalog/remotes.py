@@ -18,7 +18,7 @@ from twisted_pulp.catalog._secrets import joined, parted
 from twisted_pulp.errors import KeyRefused, NameTaken, NotInCatalog
 from twisted_pulp.settings import Remote, changed
 
-__all__ = ["RemoteRow", "by_id", "create", "delete", "get", "list", "reach", "update"]
+__all__ = ["RemoteRow", "by_id", "create", "delete", "get", "list", "reach", "replace", "update"]
 
 _remote, _source = _tables.remote, _tables.source
 
@@ -128,6 +128,25 @@ def update(
     except IntegrityError as error:
         raise NameTaken("remote", new) from error
     return get(connection, new)
+
+
+def replace(connection: Connection, name: str, remote: Remote, now: float, *, key: Key | None = None) -> bool:
+    """
+    Keep *remote* under a name, in the place of one that has it; return whether anything has changed.
+
+    :raises KeyRefused: it has secrets, and there is no key, or another one than that of the old secrets.
+    """
+    try:
+        old = reach(connection, name, key)
+    except NotInCatalog:
+        create(connection, name, remote, now, key=key)
+        return True
+    if old == remote:
+        return False
+    settings, secrets = _sealed(remote, key)
+    values = {"updated": now, "settings": settings, "secrets": secrets}
+    connection.execute(update_of(_remote).where(_remote.c.name == name).values(values))
+    return True
 
 
 def delete(connection: Connection, name: str) -> None:

@@ -19,7 +19,8 @@ from twisted_pulp.service._drain import Drain
 from twisted_pulp.service._endpoints import Ports
 from twisted_pulp.service._log import DaemonLog
 from twisted_pulp.service._notify import Notifier
-from twisted_pulp.service._parts import Parts
+from twisted_pulp.service._parts import Parts, keep_remotes
+from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._reload import reload
 from twisted_pulp.service._signals import DaemonSignals
 from twisted_pulp.service._site import Faces
@@ -90,6 +91,8 @@ class DaemonService(Service):
         self._log.info("using {path}", path=self.parts.data.path)
         self._faces = Faces(self.parts, lambda: not self.quiet)
         await self._listen(self.settings, self._faces)
+        self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
+        await self._opened.work()
         self._opened.health.ready = True
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
         self._log.info("ready")
@@ -134,7 +137,12 @@ class DaemonService(Service):
         else:
             reload(self.parts, new, self.log)
             self.settings = self.parts.settings
+            self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
+            Deferred.fromCoroutine(keep_remotes(self.parts.data.catalog, self.settings)).addErrback(self._not_kept)
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
+
+    def _not_kept(self, failure: Failure) -> None:
+        self._log.error("the remotes of the settings were not kept: {reason}", reason=failure.getErrorMessage())
 
     # The end
 

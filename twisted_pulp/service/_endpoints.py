@@ -70,6 +70,12 @@ class Ports:
         self.urls.append(url_of(port, text))
         return self.urls[-1]
 
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the ports that are listened at."""
+        addresses = [port.getHost() for port in self._open]
+        return [address.port for address in addresses if hasattr(address, "port")]
+
     async def close(self) -> None:
         """Let nobody new in; those who are in stay."""
         while self._open:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from twisted_pulp.catalog import Catalog, remotes
 from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
+from twisted_pulp.jobs import DownloadKind, Jobs, LocalBroker, Worker
 from twisted_pulp.live import Feed, Health, Metrics, Running
+from twisted_pulp.service._correlated import Correlated
+from twisted_pulp.service._policy import policy_of
+from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
 from twisted_pulp.upkeep import DataDirectory
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "keep_remotes"]
+
+#: Where the files of downloads appear, below the data directory.
+_DOWNLOADS = "downloads"
+_ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
 @define(eq=False)
@@ -35,11 +45,13 @@ class Parts:
     _log = Logger()
 
     _reactor: Any
-    _settings: Any
+    _settings: Settings
     feed: Feed = field(init=False)
     health: Health = field(init=False)
+    metrics: Metrics = field(init=False, factory=Metrics)
     running: Running = field(init=False)
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
+    _begun: dict[str, float] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self._settings.retention.events)
@@ -54,42 +66,112 @@ class Parts:
         from twisted_pulp import __version__
 
         settings = self._settings
-        works = "worker" in settings.roles
-        await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), _make, settings.data)
-        data = await DataDirectory.open(
-            self._reactor, settings.data, database=settings.database, write=works, wait=False, fsync="full"
-        )
-        self._closing(data.close)
-        context = Context(self._reactor, connections=settings.limits.connections, per_host=settings.limits.per_host)
-        context.rates.bytes_per_second = settings.limits.rate
-        self._closing(context.close)
+        data = await self._data(settings)
+        context = self._context(settings)
+        await keep_remotes(data.catalog, settings)
         streamer = None
         if "content" in settings.roles:
             streamer = Streamer(context, data.catalog, data.storage, cache=settings.retention.cached)
             self._closing(streamer.close)
+        jobs = Jobs(self._reactor, data.catalog, broker=LocalBroker(), tell=self._tell, queued=settings.limits.queued)
+        self._closing(jobs.close)
         self.running = Running(
             reactor=self._reactor,
             settings=settings,
             data=data,
             context=context,
+            jobs=jobs,
             streamer=streamer,
             feed=self.feed,
-            metrics=Metrics(),
+            metrics=self.metrics,
             health=self.health,
             started=time.time(),
             version=__version__,
         )
+        self.running.throughput.start()
+        self._closing(self.running.throughput.stop)
         return self.running
 
-    def _closing(self, close: Callable[[], Deferred[Any]]) -> None:
+    async def _data(self, settings: Settings) -> DataDirectory:
+        assert settings.data is not None
+        await self._in_thread(_make, settings.data)
+        data = await DataDirectory.open(
+            self._reactor,
+            settings.data,
+            database=settings.database,
+            write="worker" in settings.roles,
+            wait=False,
+            fsync="full",
+        )
+        self._closing(data.close)
+        return data
+
+    def _context(self, settings: Settings) -> Context:
+        limits = settings.limits
+        policy = policy_of(settings, ())
+        context = Context(self._reactor, connections=limits.connections, per_host=limits.per_host, policy=policy)
+        context.rates.bytes_per_second = limits.rate
+        self._closing(context.close)
+        return context
+
+    async def work(self) -> None:
+        """Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first."""
+        running, limits = self.running, self._settings.limits
+        if "worker" not in self._settings.roles:
+            return
+        await running.jobs.recover()
+        holder = await self._in_thread(_name, os.path.join(running.data.path, "locks", "worker"))
+        directory = os.path.join(running.data.path, _DOWNLOADS)
+        kinds = {
+            "download": DownloadKind(running.context, directory, concurrency=limits.downloads),
+        }
+        running.worker = Worker(
+            running.jobs,
+            {name: Correlated(kind) for name, kind in kinds.items()},
+            self._reactor,
+            holder=holder,
+            concurrency=limits.jobs,
+            lease=limits.lease,
+            attempts=limits.attempts,
+        )
+        self._closing(running.worker.stop)
+        await running.worker.start()
+
+    def _in_thread(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), f, *args)
+
+    def _tell(self, event: str, data: Mapping[str, Any]) -> None:
+        """Tell everybody what happens to jobs, and count those that end."""
+        self.feed.publish(event, data)
+        if event != "job":
+            return
+        uid, state = data["uid"], data["state"]
+        if state == "running":
+            self._begun.setdefault(uid, self._reactor.seconds())
+        elif (began := self._begun.pop(uid, None)) is not None and state in _ENDED:
+            self.metrics.observe_job(data["kind"], state, self._reactor.seconds() - began)
+            self._log.info("{kind} {state}", kind=data["kind"], state=state, job=uid, error=data["error"])
+
+    def _closing(self, close: Callable[[], Any]) -> None:
         async def closed() -> None:
-            await outlasting(close())
+            await outlasting(maybeDeferred(close))
 
         self._stack.push_async_callback(closed)
 
     def close(self) -> Awaitable[None]:
         """Close what was opened; what goes wrong with one part does not keep the others open."""
         return self._stack.aclose()
+
+
+async def keep_remotes(catalog: Catalog, settings: Settings) -> None:
+    """Keep the remotes of *settings* in the catalog, in the place of those with the same names."""
+
+    def keep(connection: Any) -> None:
+        for name, remote in settings.remotes.items():
+            remotes.replace(connection, name, remote, time.time(), key=catalog.key)
+
+    if settings.remotes:
+        await catalog.write(keep)
 
 
 def _make(path: str) -> None:
@@ -101,3 +183,17 @@ def _make(path: str) -> None:
         pass
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}") from error
+
+
+def _name(path: str) -> str:
+    """Return by which name this data directory's worker is known: the same each time, and no other's."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "r+", encoding="ascii") as file:
+            name = file.read(64).strip()
+            if not name:
+                name = secrets.token_hex(8)
+                file.write(f"{name}\n")
+            return name
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error

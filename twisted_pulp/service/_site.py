@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.logger import Logger
 from twisted.web.resource import IResource, NoResource, Resource
 
 from twisted_pulp.errors import shown
-from twisted_pulp.live import MetricsResource, Running
+from twisted_pulp.live import MetricsResource, Observed, Running
 from twisted_pulp.service._door import Door, seconds_of
 from twisted_pulp.service._health import HealthResource
 from twisted_pulp.streamer import ContentResource, ContentSite
@@ -47,57 +48,42 @@ class Faces:
         if metrics:
             root.putChild(b"metrics", self._metrics)
         root.putChild(b"api", HealthResource(self._running))
-        return self._opened(ContentSite(root, self._running.reactor, note=self._note))
+        return self._opened(root)
 
     def content(self) -> Any:
         """Return the site with content alone."""
         root = _Root()
         if self._content is not None:
             root.putChild(b"content", self._content)
-        return self._opened(ContentSite(root, self._running.reactor, note=self._note))
+        return self._opened(root)
 
     def metrics(self) -> Any:
         """Return the site with metrics alone."""
         root = _Root()
         root.putChild(b"metrics", self._metrics)
-        return self._opened(ContentSite(root, self._running.reactor, note=self._note))
+        return self._opened(root)
 
-    def _opened(self, site: Any) -> Any:
+    def _opened(self, root: Any) -> Any:
+        observed = Observed(root, self._running.metrics, self._running.reactor.seconds)
+        site: Any = ContentSite(observed, self._running.reactor, note=partial(self._note, observed))
         site.noisy = False
         self.doors.append(Door(site))
         return site
 
-    def _note(self, request: Any) -> None:
+    def _note(self, observed: Observed, request: Any) -> None:
         """Count a request that was answered, and write a line of it."""
-        took = seconds_of(request, self._running.reactor)
-        face = _FACES.get(request.path.partition(b"?")[0].split(b"/", 2)[1:2][0] if request.path else b"", "dashboard")
-        method = request.method.decode("latin-1")
-        cache = request.responseHeaders.getRawHeaders(b"Cache-Status") if face == "content" else None
-        self._running.metrics.observe_request(
-            face, method, request.code, took, sent=request.sentLength, cache=_cache(cache)
-        )
+        observed.note(request)
         if self._noted():
             self._log.info(
                 "{peer} {method} {path} {status} {bytes} {seconds:.3f}s",
                 peer=getattr(request.getClientAddress(), "host", None) or "-",
-                method=method,
+                method=request.method.decode("latin-1"),
                 path=shown(request.uri.decode("latin-1")),
                 status=request.code,
                 bytes=request.sentLength,
-                seconds=took,
+                seconds=seconds_of(request, self._running.reactor),
                 request=getattr(request, "identity", ""),
             )
-
-
-_FACES = {b"content": "content", b"api": "api", b"metrics": "metrics"}
-
-
-def _cache(values: list[bytes] | None) -> str | None:
-    """Return what the cache did, of a Cache-Status (RFC 9211): the first of its parameters."""
-    if not values:
-        return None
-    words = values[0].decode("latin-1").split(";")
-    return words[1].strip().partition("=")[2] or words[1].strip() if len(words) > 1 else None
 
 
 class _Root(Resource):
