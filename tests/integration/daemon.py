@@ -56,7 +56,7 @@ class Daemon:
     async def listening(self) -> int:
         """Return the port that it listens at first, once it can be used."""
         await self.process.until(lambda: "ready" in self.process.out, 60)
-        found = re.search(r"API token: (\S+)", self.process.out)
+        found = re.search(r"API token: ([\w-]+)", self.process.out)
         self.token = found[1] if found else self.token
         port = re.search(r"serving at https?://127\.0\.0\.1:(\d+)/", self.process.out)
         return int(port[1]) if port else 0

@@ -29,9 +29,18 @@ async def test_first_start(daemon: Daemon) -> None:
     assert 0o700 == stat.S_IMODE(daemon.data.stat().st_mode)
     assert 200 == (await daemon.get(port, "/api/v1/health")).status
     assert 200 == (await daemon.get(port, "/api/v1/ready")).status
+    assert 401 == (await daemon.get(port, "/api/v1/status")).status
+    assert "ready" == (await daemon.document(port, "/api/v1/status"))["state"]
     assert 0 == await daemon.end(signal.SIGTERM)
     assert "stopped" in daemon.process.out
     assert "" == daemon.process.err
+    token = daemon.token
+    port = await daemon.start()
+    assert "API token" not in daemon.process.out
+    assert token == daemon.token
+    assert "ready" == (await daemon.document(port, "/api/v1/status"))["state"]
+    assert token not in "".join(path.read_text(errors="replace") for path in daemon.data.iterdir() if path.is_file())
+    assert 0 == await daemon.end(signal.SIGTERM)
 
 
 @ensureDeferred
@@ -116,7 +125,7 @@ async def test_json(daemon: Daemon) -> None:
     assert 0 == await daemon.end(signal.SIGTERM)
     lines: list[dict[str, Any]] = [json.loads(line) for line in daemon.process.lines]
     (asked,) = (line for line in lines if "status" in line)
-    assert ("GET", "/api/v1/ready?token=***", 200, "info") == tuple(
+    assert ("GET", "/api/v1/ready?token=***", 422, "info") == tuple(
         asked[name] for name in ("method", "path", "status", "level")
     )
     assert asked["request"]

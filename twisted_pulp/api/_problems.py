@@ -74,6 +74,7 @@ _JOBS = {
     "JobStateError": (409, "wrong_state"),
     "KeyConflict": (422, "key_conflict"),
     "QueueFull": (503, "queue_full"),
+    "Stopping": (503, "stopping"),
     "BlockedAddress": (403, "blocked_address"),
 }
 

@@ -24,6 +24,7 @@ Everything this package raises on purpose::
      |   +- JobStateError
      |   +- KeyConflict
      |   +- QueueFull
+     |   +- Stopping
      |   +- LeaseLost
      |   +- ItemsFailed
      +- TooManyFailed
@@ -133,6 +134,7 @@ from twisted_pulp.errors._jobs import (
     KeyConflict,
     LeaseLost,
     QueueFull,
+    Stopping,
 )
 from twisted_pulp.errors._root import (
     DownloadError,
@@ -195,6 +197,7 @@ __all__ = [
     "RetryLater",
     "SettingsError",
     "SizeMismatch",
+    "Stopping",
     "StorageDamaged",
     "StorageError",
     "StorageFull",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from twisted_pulp.errors._root import PulpError
 
-__all__ = ["ItemsFailed", "JobError", "JobNotFound", "JobStateError", "KeyConflict", "LeaseLost", "QueueFull"]
+__all__ = [
+    "ItemsFailed",
+    "JobError",
+    "JobNotFound",
+    "JobStateError",
+    "KeyConflict",
+    "LeaseLost",
+    "QueueFull",
+    "Stopping",
+]
 
 
 class JobError(PulpError):
@@ -112,3 +121,12 @@ class ItemsFailed(JobError):
     def __str__(self) -> str:
         words = "1 item failed" if self.failed == 1 else f"{self.failed} items failed"
         return f"{words}: {self.reason}" if self.reason else words
+
+
+class Stopping(JobError):
+    """The daemon is about to stop, and takes nothing new: ask again soon."""
+
+    retryable = True
+
+    def __str__(self) -> str:
+        return "the daemon is about to stop, and takes nothing new"

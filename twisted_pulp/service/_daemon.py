@@ -19,7 +19,7 @@ from twisted_pulp.service._drain import Drain
 from twisted_pulp.service._endpoints import Ports
 from twisted_pulp.service._log import DaemonLog
 from twisted_pulp.service._notify import Notifier
-from twisted_pulp.service._parts import Parts, keep_remotes
+from twisted_pulp.service._parts import Parts
 from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._reload import reload
 from twisted_pulp.service._signals import DaemonSignals
@@ -89,8 +89,11 @@ class DaemonService(Service):
         self._opened = Parts(self._reactor, self.settings)
         self.parts = await self._opened.open()
         self._log.info("using {path}", path=self.parts.data.path)
+        token = await self._opened.first_token()
         self._faces = Faces(self.parts, lambda: not self.quiet)
         await self._listen(self.settings, self._faces)
+        if token is not None:
+            self._log.info("API token: {_token}", _token=token)
         self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
         await self._opened.work()
         self._opened.health.ready = True
@@ -126,7 +129,7 @@ class DaemonService(Service):
 
     def reload(self) -> None:
         """Read the settings again, and go by them; when they are wrong the old ones stay in force."""
-        if self.parts is None or self._drain is not None:
+        if self.parts is None or self._opened is None or self._drain is not None:
             return
         self._notifier.reloading()
         try:
@@ -138,11 +141,11 @@ class DaemonService(Service):
             reload(self.parts, new, self.log)
             self.settings = self.parts.settings
             self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
-            Deferred.fromCoroutine(keep_remotes(self.parts.data.catalog, self.settings)).addErrback(self._not_kept)
+            Deferred.fromCoroutine(self._opened.reload(self.settings)).addErrback(self._not_kept)
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
 
     def _not_kept(self, failure: Failure) -> None:
-        self._log.error("the remotes of the settings were not kept: {reason}", reason=failure.getErrorMessage())
+        self._log.error("not all of the new settings are in force: {reason}", reason=failure.getErrorMessage())
 
     # The end
 
@@ -167,22 +170,22 @@ class DaemonService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        parts, self._opened = self._opened, None
-        if parts is None:
+        opened, self._opened = self._opened, None
+        if opened is None:
             return
-        parts.health.stop()
+        opened.health.stop()
         self._notifier.stopping("stopping")
         starting, self._starting = self._starting, None
         if starting is not None and not starting.called:
             starting.cancel()
             await outlasting(starting)
         if self.parts is not None and self._faces is not None:
-            self._log.info("stopping")
-            self._drain = Drain(self.parts, self._ports, self._faces.doors)
+            self._drain = Drain(self.parts, opened.work_done, self._ports, self._faces.doors)
+            self._log.info("stopping{words}", words=self._drain.words(self.settings.limits.grace))
             self._signals.patience(self.settings.limits.grace)
             await self._drain.run(self.settings.limits.grace)
         await self._ports.close()
-        await parts.close()
+        await opened.close()
         self.parts = self._faces = None
         self._notifier.close()
         self._log.info("stopped")

@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from twisted_pulp.catalog import Catalog, remotes
+from twisted_pulp.catalog import Catalog, remotes, tokens
 from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
-from twisted_pulp.jobs import DownloadKind, Jobs, LocalBroker, Worker
+from twisted_pulp.jobs import Jobs, LocalBroker
 from twisted_pulp.live import Feed, Health, Metrics, Running
-from twisted_pulp.service._correlated import Correlated
 from twisted_pulp.service._policy import policy_of
+from twisted_pulp.service._probe import Probe
 from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
@@ -28,8 +28,6 @@ from twisted_pulp.upkeep import DataDirectory
 
 __all__ = ["Parts", "keep_remotes"]
 
-#: Where the files of downloads appear, below the data directory.
-_DOWNLOADS = "downloads"
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -40,6 +38,7 @@ class Parts:
 
     :ivar health: known before anything else is.
     :ivar running: the parts, once `open` has fired.
+    :ivar work_done: the `Work`, where that is a role.
     """
 
     _log = Logger()
@@ -51,6 +50,7 @@ class Parts:
     metrics: Metrics = field(init=False, factory=Metrics)
     running: Running = field(init=False)
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
+    work_done: Any = field(init=False, default=None)
     _begun: dict[str, float] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -116,26 +116,41 @@ class Parts:
 
     async def work(self) -> None:
         """Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first."""
-        running, limits = self.running, self._settings.limits
-        if "worker" not in self._settings.roles:
-            return
-        await running.jobs.recover()
-        holder = await self._in_thread(_name, os.path.join(running.data.path, "locks", "worker"))
-        directory = os.path.join(running.data.path, _DOWNLOADS)
-        kinds = {
-            "download": DownloadKind(running.context, directory, concurrency=limits.downloads),
-        }
-        running.worker = Worker(
-            running.jobs,
-            {name: Correlated(kind) for name, kind in kinds.items()},
-            self._reactor,
-            holder=holder,
-            concurrency=limits.jobs,
-            lease=limits.lease,
-            attempts=limits.attempts,
-        )
-        self._closing(running.worker.stop)
-        await running.worker.start()
+        running = self.running
+        if "worker" in self._settings.roles:
+            from twisted_pulp.service._work import Work
+
+            holder = await self._in_thread(_name, os.path.join(running.data.path, "locks", "worker"))
+            self.work_done = Work(running, holder)
+            self._closing(self.work_done.worker.stop)
+            self._closing(lambda: Deferred.fromCoroutine(self._rest()))
+            await self.work_done.start()
+        probe = Probe(running, (running.data.path, os.path.join(running.data.path, "storage")))
+        self._closing(probe.stop)
+        probe.start()
+
+    async def _rest(self) -> None:
+        if self.work_done is not None:
+            await self.work_done.rest()
+
+    async def first_token(self) -> str | None:
+        """Return a token that was made, if there was none; who reads it may do anything."""
+        if "api" not in self._settings.roles:
+            return None
+
+        def made(connection: Any) -> str | None:
+            if tokens.list(connection, limit=1):
+                return None
+            return tokens.create(connection, "first", "admin", time.time())[1]
+
+        token: str | None = await self.running.data.catalog.write(made)
+        return token
+
+    async def reload(self, settings: Settings) -> None:
+        """Go by these settings, as far as other parts have to be told."""
+        await keep_remotes(self.running.data.catalog, settings)
+        if self.work_done is not None:
+            await self.work_done.reload(settings)
 
     def _in_thread(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), f, *args)

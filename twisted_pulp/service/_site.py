@@ -9,6 +9,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.web.resource import IResource, NoResource, Resource
 
+from twisted_pulp.api import API, APISite
 from twisted_pulp.errors import shown
 from twisted_pulp.live import MetricsResource, Observed, Running
 from twisted_pulp.service._door import Door, seconds_of
@@ -34,6 +35,7 @@ class Faces:
         self.doors: list[Door] = []
         self._content = ContentResource(running.streamer) if running.streamer is not None else None
         self._metrics = MetricsResource(running)
+        self._api = API(running) if "api" in running.settings.roles else None
 
     def everything(self, *, content: bool, metrics: bool) -> Any:
         """
@@ -47,8 +49,13 @@ class Faces:
             root.putChild(b"content", self._content)
         if metrics:
             root.putChild(b"metrics", self._metrics)
-        root.putChild(b"api", HealthResource(self._running))
-        return self._opened(root)
+        if self._api is None:
+            root.putChild(b"api", HealthResource(self._running))
+            return self._opened(root)
+        versions = Resource()
+        versions.putChild(b"v1", self._api.resource())
+        root.putChild(b"api", versions)
+        return self._opened(root, partial(APISite, api=self._api))
 
     def content(self) -> Any:
         """Return the site with content alone."""
@@ -63,9 +70,9 @@ class Faces:
         root.putChild(b"metrics", self._metrics)
         return self._opened(root)
 
-    def _opened(self, root: Any) -> Any:
+    def _opened(self, root: Any, make: Callable[..., Any] = ContentSite) -> Any:
         observed = Observed(root, self._running.metrics, self._running.reactor.seconds)
-        site: Any = ContentSite(observed, self._running.reactor, note=partial(self._note, observed))
+        site = make(observed, self._running.reactor, note=partial(self._note, observed))
         site.noisy = False
         self.doors.append(Door(site))
         return site

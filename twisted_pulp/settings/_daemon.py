@@ -92,8 +92,7 @@ class Schedule:
     :ivar every: seconds from one begin to the next, from 1; in a file also "15m", "1h" or "1d".
     :ivar kind: "sync" (default), "verify" or "cleanup".
     :ivar repository: that is synced; only with "sync", which needs it.
-    :ivar type: of its content; default "file".
-    :ivar url: of the upstream; default None: that of the remote.
+    :ivar type: of its content, where there is no such repository yet; default "file".
     :ivar remote: the name of the remote; default None: that of the repository.
     :ivar mirror: whether what upstream has no more is removed; default false.
     :ivar jitter: seconds by which a begin may be later, at random, so that not all ask at the same moment; default
@@ -104,7 +103,6 @@ class Schedule:
     kind: Literal["sync", "verify", "cleanup"] = choice("sync", "sync", "verify", "cleanup")
     repository: str | None = one_line()
     type: str = _word("file")
-    url: str | None = one_line()
     remote: str | None = one_line()
     mirror: bool = flag(False)
     jitter: float | None = number(None, zero=True, none=True, unit="seconds")
@@ -112,7 +110,7 @@ class Schedule:
     def __attrs_post_init__(self) -> None:
         if self.kind == "sync" and self.repository is None:
             raise SettingsError("repository", None, "given: what is synced")
-        for name in ("repository", "url", "remote") if self.kind != "sync" else ():
+        for name in ("repository", "remote") if self.kind != "sync" else ():
             if getattr(self, name) is not None:
                 raise SettingsError(name, getattr(self, name), f"left out of a {self.kind}")
 

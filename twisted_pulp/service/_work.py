@@ -1,0 +1,132 @@
+"""What a daemon of the role worker does: jobs, their schedules, and what is forgotten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+from twisted.logger import Logger
+
+from twisted_pulp.jobs import (
+    CleanupKind,
+    DownloadKind,
+    IJobKind,
+    Retention,
+    Schedule,
+    Scheduler,
+    Space,
+    SyncKind,
+    VerifyKind,
+    Worker,
+)
+from twisted_pulp.live import Running
+from twisted_pulp.service._correlated import Correlated
+from twisted_pulp.settings import Schedule as Wanted
+from twisted_pulp.settings import Settings
+
+__all__ = ["DOWNLOADS", "Work"]
+
+#: Where the files of downloads appear, below the data directory.
+DOWNLOADS = "downloads"
+#: In the payload of schedules that a settings file has, so that they go when they are in it no more.
+_ORIGIN = "origin"
+
+
+@define(eq=False)
+class Work:
+    """
+    Runs jobs, hands in those of schedules, pauses while there is no room, and forgets what is old.
+
+    :param running: the parts of the daemon, which get a worker.
+    :param holder: by which the worker is known.
+    """
+
+    _log = Logger()
+
+    _running: Running
+    _holder: str
+    worker: Worker = field(init=False)
+    scheduler: Scheduler = field(init=False)
+    _space: Space = field(init=False)
+    _retention: Retention = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        running = self._running
+        reactor, jobs, settings = running.reactor, running.jobs, running.settings
+        limits = settings.limits
+        self.worker = Worker(
+            jobs,
+            {name: Correlated(kind) for name, kind in self._kinds().items()},
+            reactor,
+            holder=self._holder,
+            concurrency=limits.jobs,
+            lease=limits.lease,
+            attempts=limits.attempts,
+        )
+        self.scheduler = Scheduler(jobs, reactor)
+        path = running.data.path
+        self._space = Space(jobs, self.worker, reactor, path, reserve=limits.reserve, changed=self._room)
+        self._retention = Retention(jobs, reactor, settings.retention)
+
+    def _kinds(self) -> Mapping[str, IJobKind]:
+        running, downloads = self._running, self._running.settings.limits.downloads
+        context, catalog, storage = running.context, running.data.catalog, running.data.storage
+        return {
+            "download": DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads),
+            "sync": SyncKind(context, catalog, storage, concurrency=downloads),
+            "verify": VerifyKind(context, catalog, storage),
+            "cleanup": CleanupKind(running.reactor, catalog, storage),
+        }
+
+    def _room(self, reason: str | None) -> None:
+        if reason is None:
+            self._running.health.recover("storage")
+        else:
+            self._running.health.degrade("storage", reason)
+
+    async def start(self) -> None:
+        """Take back what a dead worker of this name had, and begin."""
+        await self._running.jobs.recover()
+        self._running.worker = self.worker
+        await self.worker.start()
+        await self.keep_schedules(self._running.settings)
+        await self.scheduler.start()
+        self._space.start()
+        self._retention.start()
+
+    async def keep_schedules(self, settings: Settings) -> None:
+        """Keep the schedules of *settings*, and forget those that earlier ones had."""
+        for each in await self.scheduler.list():
+            if each.payload.get(_ORIGIN) == "settings" and each.name not in settings.schedules:
+                await self.scheduler.remove(each.name)
+        for name, wanted in settings.schedules.items():
+            await self.scheduler.put(_schedule(name, wanted))
+
+    async def reload(self, settings: Settings) -> None:
+        """Go by these settings from now on."""
+        limits = settings.limits
+        self.worker.concurrency, self.worker.attempts = limits.jobs, limits.attempts
+        self._space.reserve = limits.reserve
+        self._retention.ages = settings.retention
+        await self.keep_schedules(settings)
+        self.worker.wake()
+
+    async def rest(self) -> None:
+        """Begin nothing by itself any more."""
+        self._space.stop()
+        await self.scheduler.stop()
+        await self._retention.stop()
+
+
+def _schedule(name: str, wanted: Wanted) -> Schedule:
+    payload: dict[str, Any] = {_ORIGIN: "settings"}
+    if wanted.kind == "sync":
+        payload |= {"repository": wanted.repository, "type": wanted.type, "mirror": wanted.mirror}
+        if wanted.remote is not None:
+            payload["remote"] = wanted.remote
+    jitter = wanted.every / 10 if wanted.jitter is None else wanted.jitter
+    return Schedule(
+        name=name, kind=wanted.kind, payload=payload, every=wanted.every, jitter=jitter, remote=wanted.remote
+    )
