@@ -115,6 +115,7 @@ class Context:
         hooks: Hooks | None = None,
         directory: str | None = None,
         force: bool = False,
+        put: Callable[[str, bytes], str | None] | None = None,
     ) -> IDownloader:
         """
         Return a Downloader for *remote*: the one place where they come from.
@@ -123,8 +124,10 @@ class Context:
         :param hooks: called as downloads go on; default none.
         :param directory: paths are relative to it, and nothing is written outside; default None: paths are trusted.
         :param force: whether files that are present are fetched again; default false.
+        :param put: where small files go, rather than to their paths, once they are proven: called with sha256 and
+            bytes, it returns their new path, or None when it did nothing; as `IStorage.put`. Default none.
         """
-        made = Downloader(self, remote or Remote(), hooks=hooks or Hooks(), directory=directory, force=force)
+        made = Downloader(self, remote or Remote(), hooks=hooks or Hooks(), directory=directory, force=force, put=put)
         self._downloaders[made] = None
         return made
 

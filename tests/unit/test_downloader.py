@@ -20,7 +20,15 @@ from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport, Group, Source, Totals
 from twisted_pulp.downloader._groups import _copied
-from twisted_pulp.errors import Cancelled, NotFound, PathError, SettingsError, SizeMismatch
+from twisted_pulp.errors import (
+    Cancelled,
+    DigestMismatch,
+    NotFound,
+    PathError,
+    SettingsError,
+    SizeMismatch,
+    StorageFull,
+)
 from twisted_pulp.settings import Limits, Remote
 from twisted_pulp.transfer import Hooks, Memory, Place, Validator
 
@@ -102,6 +110,30 @@ def test_directory(context: Context, world: World, tmp_path: Path) -> None:
     with pytest.raises(PathError):
         result_of(downloader.download("http://h/good", path="../b"))
     assert 1 == len(world.asked)
+
+
+def test_put(context: Context, world: World, tmp_path: Path) -> None:
+    """Small files go where they are put once they are proven, and what fails there fails the download."""
+    told: list[tuple[str, bytes]] = []
+
+    def put(sha256: str, data: bytes) -> str:
+        told.append((sha256, data))
+        if len(told) > 1:
+            raise StorageFull(detail="no room")
+        return "/elsewhere"
+
+    downloader = downloader_of(context, world, directory=str(tmp_path), put=put)
+    for digest in ("0" * 64, SHA256):
+        report = downloader.download("http://h/good", path="a", digests={"sha256": digest})
+        if digest != SHA256:
+            with pytest.raises(DigestMismatch):
+                result_of(report)
+        else:
+            assert "/elsewhere" == result_of(report).path
+    assert [(SHA256, BODY)] == told
+    with pytest.raises(StorageFull):
+        result_of(downloader.download("http://h/good", path="a"))
+    assert [] == os.listdir(tmp_path)
 
 
 def test_one_path_twice(downloader: Any, world: World, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, Executable, bindparam, delete, exists, func, insert, null, select, update
 
-from twisted_pulp.catalog._bulk import among, chunks
+from twisted_pulp.catalog._bulk import among, chunks, rows_of
 from twisted_pulp.catalog._history import VersionRow, latest, retain, undo
 from twisted_pulp.catalog._tables import content, repository, version, version_content, version_seen
 from twisted_pulp.errors import DraftLost, NotInCatalog
@@ -87,7 +87,7 @@ def _add(connection: Connection, draft: Draft, content_ids: Sequence[int]) -> in
 
 def _places(connection: Connection, content_ids: Sequence[int]) -> tuple[dict[tuple[str, str], int], list[int]]:
     """Return which unit gets which place, by type and place, and all units that are to be added."""
-    known = {number: (kind, place) for number, kind, place in connection.execute(_PLACES, {"ids": content_ids})}
+    known = {number: (kind, place) for number, kind, place in rows_of(connection, _PLACES, {"ids": content_ids})}
     places: dict[tuple[str, str], int] = {}
     alone = set()
     for number in content_ids:
@@ -111,7 +111,7 @@ def _others(connection: Connection, places: Mapping[tuple[str, str], int]) -> li
         by_kind[kind].append(place)
     found: list[int] = []
     for kind, some in by_kind.items():
-        same = connection.execute(_AT_PLACES, {"type": kind, "places": some})
+        same = rows_of(connection, _AT_PLACES, {"type": kind, "places": some})
         found += [number for number, place in same if places[kind, place] != number]
     return sorted(found)
 
@@ -126,7 +126,7 @@ def _rows(connection: Connection, draft: Draft, content_ids: list[int]) -> dict[
     # Not joined to content: a planner without statistics reads the whole repository for it.
     found: dict[int, int | None] = {}
     for some in chunks(content_ids):
-        found |= dict(connection.execute(_STATE, {**_of(draft), "ids": some}).all())
+        found |= dict(rows_of(connection, _STATE, {**_of(draft), "ids": some}))
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
-from twisted_pulp.catalog._bulk import among, chunks, insert
+from twisted_pulp.catalog._bulk import among, chunks, insert, rows_of
 from twisted_pulp.catalog._tables import artifact, artifact_digest, cached, content_artifact, pulled, version_file
 
 __all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "touch"]
@@ -57,7 +57,7 @@ def find(connection: Connection, wanted: Collection[tuple[str, str]]) -> dict[tu
     for algorithm, values in by_algorithm.items():
         statement = _BY_SHA256 if algorithm == "sha256" else _BY_DIGEST
         for some in chunks(values):
-            for value, *row in connection.execute(statement, {"algorithm": algorithm, "values": some}):
+            for value, *row in rows_of(connection, statement, {"algorithm": algorithm, "values": some}):
                 found[algorithm, value] = Stored(*row)
     return found
 
@@ -77,15 +77,20 @@ def save(connection: Connection, new: Sequence[NewArtifact], now: float) -> dict
     for some in chunks(sorted(by_sha256)):
         rows = [(sha256, by_sha256[sha256].size, now) for sha256 in some]
         insert(connection, artifact, ("sha256", "size", "touched"), rows, unique=("sha256",))
-        found = connection.execute(_TOUCHED, {"values": some}).all()
-        ids |= {sha256: number for number, sha256, _ in found}
-        _touch(connection, [number for number, _, touched in found if touched < now], now)
+        old = []
+        for number, sha256, stale in rows_of(connection, _STALE, {"values": some, "now": now}):
+            ids[sha256] = number
+            if stale:
+                old.append(number)
+        _touch(connection, sorted(old), now)
     digests = [(ids[each.sha256], *digest) for each in by_sha256.values() for digest in each.digests.items()]
     insert(connection, artifact_digest, ("artifact_id", "algorithm", "value"), sorted(digests))
     return ids
 
 
-_TOUCHED = select(artifact.c.id, artifact.c.sha256, artifact.c.touched).where(among(artifact.c.sha256, "values"))
+_STALE = select(artifact.c.id, artifact.c.sha256, (artifact.c.touched < bindparam("now")).label("stale")).where(
+    among(artifact.c.sha256, "values")
+)
 
 
 def touch(connection: Connection, ids: Collection[int], now: float) -> None:

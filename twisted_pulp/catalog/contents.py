@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
-from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
+from twisted_pulp.catalog._bulk import among, chunks, insert, json_text, rows_of
 from twisted_pulp.catalog._tables import artifact, content, content_artifact, version_content
 
 __all__ = [
@@ -86,18 +86,14 @@ class FileRow:
 
 def find(connection: Connection, type: str, keys: Collection[str]) -> dict[str, int]:
     """Return the numbers of the units of *type* that are there, by their keys."""
-    return {key: number for key, (number, _) in _found(connection, type, keys).items()}
+    return {
+        key: number
+        for some in chunks(keys)
+        for number, key, _ in rows_of(connection, _BY_KEY, {"type": type, "keys": some, "now": 0.0})
+    }
 
 
-def _found(connection: Connection, type: str, keys: Collection[str]) -> dict[str, tuple[int, float]]:
-    found = {}
-    for some in chunks(keys):
-        for number, key, touched in connection.execute(_BY_KEY, {"type": type, "keys": some}):
-            found[key] = number, touched
-    return found
-
-
-_BY_KEY = select(content.c.id, content.c.key, content.c.touched).where(
+_BY_KEY = select(content.c.id, content.c.key, (content.c.touched < bindparam("now")).label("stale")).where(
     content.c.type == bindparam("type"), among(content.c.key, "keys")
 )
 
@@ -113,9 +109,13 @@ def save(connection: Connection, new: Sequence[NewContent], now: float) -> dict[
     for kind, key in by_key:
         keys[kind].append(key)
     for kind, wanted in keys.items():
-        found = _found(connection, kind, wanted)
-        ids |= {(kind, key): number for key, (number, _) in found.items()}
-        touch(connection, [number for number, touched in found.values() if touched < now], now)
+        old = []
+        for some_keys in chunks(wanted):
+            for number, key, stale in rows_of(connection, _BY_KEY, {"type": kind, "keys": some_keys, "now": now}):
+                ids[kind, key] = number
+                if stale:
+                    old.append(number)
+        touch(connection, old, now)
     return ids
 
 
@@ -145,7 +145,7 @@ def attach(connection: Connection, files: Sequence[NewFile]) -> dict[tuple[int, 
     ids = {}
     downloaded = []
     for some_ids in chunks({content_id for content_id, _ in by_path}):
-        for number, content_id, path, artifact_id in connection.execute(_FILES, {"ids": some_ids}):
+        for number, content_id, path, artifact_id in rows_of(connection, _FILES, {"ids": some_ids}):
             new = by_path.get((content_id, path))
             if new is not None:
                 ids[content_id, path] = number

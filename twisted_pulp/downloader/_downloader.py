@@ -37,16 +37,25 @@ class Downloader:
     """
 
     def __init__(
-        self, context: Any, remote: Remote, *, hooks: Hooks, directory: str | None = None, force: bool = False
+        self,
+        context: Any,
+        remote: Remote,
+        *,
+        hooks: Hooks,
+        directory: str | None = None,
+        force: bool = False,
+        put: Callable[[str, bytes], str | None] | None = None,
     ) -> None:
         """
         :param context: what all downloads share.
         :param hooks: called as downloads go on.
         :param directory: paths are relative to it, and nothing is written outside; default None: paths are trusted.
         :param force: whether files that are present are fetched again; default false.
+        :param put: where small files go, rather than to their paths: called with sha256 and bytes, it returns their new
+            path, or None when it did nothing; default none.
         """
         self.context, self.remote = context, remote
-        self._hooks, self._force = hooks, force
+        self._hooks, self._force, self._put = hooks, force, put
         self._tree = None if directory is None else Tree(os.path.abspath(directory))
         self._private: str | None = None
         self._made = 0
@@ -126,7 +135,7 @@ class Downloader:
                 self._private = tempfile.mkdtemp(prefix="pulp-")
             self._made += 1
             return FileTarget(Place(self._private, str(self._made)), threads, algorithms, small, False)
-        return FileTarget(self._place(download.path, download.url), threads, algorithms, small)
+        return FileTarget(self._place(download.path, download.url), threads, algorithms, small, True, self._put)
 
     def _place(self, path: str, url: str) -> Place:
         place = Place.at(path) if self._tree is None else self._tree.place(path)

@@ -53,7 +53,7 @@ class ArtifactDownloader(Stage):
         sync = self.sync
         # Held open, it need not be looked up for each file, nor looked into if it was empty.
         self._directory = os.path.dirname(sync.storage.temporary(_ANY))
-        downloader = sync.downloader(directory=self._directory)
+        downloader = sync.downloader(directory=self._directory, put=sync.storage.put)
         try:
             with sync.progress(self.code, self.message) as self._report:
                 await downloader.download_each(self._downloads(), self._done, sync.concurrency or self._suited())
@@ -101,18 +101,24 @@ class ArtifactDownloader(Stage):
         wanted = self._waiting.pop(name_of(report.attachment))
         if report.error is None:
             sync, size = self.sync, report.size or 0
+            if report.path != self._path(report):
+                sync.flight.lost(self._path(report))
             sync.flight.landed(report.attachment, report)
             self._report.advance(1, size)
             sync.downloaded += 1
             sync.bytes += size
         else:
-            download: Any = report.download
-            self.sync.flight.lost(os.path.join(self._directory, download.path))
+            self.sync.flight.lost(self._path(report))
             report.attachment.release()
         finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]
         if len(finished) == 1:
             return self.put(finished[0])
         return self.put_all(finished) if finished else None
+
+    def _path(self, report: DownloadReport) -> str:
+        """Return where the file was to land; the storage may have taken it at once."""
+        download: Any = report.download
+        return f"{self._directory}/{download.path}"
 
     def _came(self, waiting: _Unit, artifact: DeclarativeArtifact, report: DownloadReport) -> DeclarativeContent | None:
         """Take note that one of the files of a unit came or failed; return the unit if it was the last."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from twisted_pulp.catalog import artifacts
 from twisted_pulp.catalog.artifacts import NewArtifact
-from twisted_pulp.errors import PulpError
+from twisted_pulp.errors import PulpError, StorageError
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
 from twisted_pulp.stages._flight import nothing
@@ -94,12 +95,10 @@ class ArtifactSaver(Stage):
 
     async def _stored(self, new: Sequence[DeclarativeArtifact]) -> Failed:
         sync, files = self.sync, {artifact.path: artifact for artifact in new}
-        adoptions = [Adoption(str(each.path), str(each.sha256), each.size or 0) for each in files.values()]
-        errors = await sync.storage.adopt(adoptions)
-        refused = {path: error for path, error in zip(files, errors, strict=True) if error is not None}
+        refused = await self._adopted(files)
         rows = rows_of(each for path, each in files.items() if path not in refused)
         ids = await sync.catalog.write(artifacts.save, rows, sync.now()) if rows else {}
-        failed = {}
+        failed: Failed = {}
         for artifact in new:
             if artifact.path in refused:
                 failed[artifact] = refused[artifact.path]
@@ -107,6 +106,16 @@ class ArtifactSaver(Stage):
                 artifact.artifact_id = ids[artifact.sha256]
             sync.flight.stored(artifact)
         return failed
+
+    async def _adopted(self, files: Mapping[Any, DeclarativeArtifact]) -> dict[Any, StorageError]:
+        """Take over what lies in tmp; small files may be in the storage already. Return what could not be, and why."""
+        storage = self.sync.storage
+        waiting = {path: each for path, each in files.items() if path != storage.path(each.sha256)}
+        if not waiting:
+            return {}
+        adoptions = [Adoption(path, str(each.sha256), each.size or 0) for path, each in waiting.items()]
+        errors = await storage.adopt(adoptions)
+        return {path: error for path, error in zip(waiting, errors, strict=True) if error is not None}
 
 
 def rows_of(landed: Iterable[DeclarativeArtifact]) -> list[NewArtifact]:

@@ -33,8 +33,8 @@ class Shelves:
     def __init__(self, root: Root) -> None:
         self._root, self._system = root, root.system
         allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        # Most descriptors are for others.
-        self._most = _ALL if allowed == resource.RLIM_INFINITY else max(1, min(_ALL, allowed // 4))
+        # Connections and their files come first.
+        self._most = _ALL if allowed == resource.RLIM_INFINITY else max(1, min(_ALL, allowed // 2 - _ALL))
         self._upper: dict[str, int] = {}
         self._known = bytearray(1 << 16)  # lower folders that need not be made
 

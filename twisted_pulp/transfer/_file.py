@@ -49,6 +49,8 @@ class FileTarget(Struct, eq=False):
     :param algorithms: of the digests.
     :param small: bytes up to which the file is written in one go; -1 when validators must see it first.
     :param kept: whether a partial file may be kept to resume later.
+    :param put: takes the sha256 and the bytes of a file that is written in one go, and returns where it put them; None:
+        it did nothing, and they go to *place*.
     :ivar size: bytes so far.
     :ivar error: why no more can be written, or None.
     :ivar spans: what is there, once it is filled at several places; None while it is filled in order.
@@ -62,6 +64,7 @@ class FileTarget(Struct, eq=False):
     _algorithms: Iterable[str]
     _small: int = SMALL
     _kept: bool = True
+    _put: Callable[[str, bytes], str | None] | None = None
     _pieces: list[bytes] = []
     _gathered: int = 0  # bytes in _pieces
     _waiting: int = 0  # bytes on their way to the disk
@@ -254,8 +257,12 @@ class FileTarget(Struct, eq=False):
         """
         if self._partial is not None:
             return self.do(self._partial.take_name, self.size, remembered)
+        data = b"".join(self._pieces)
+        if self._put is not None and (path := self._put(report.digests["sha256"], data)) is not None:
+            report.path = path
+            return None
         try:
-            self.place.put(b"".join(self._pieces))
+            self.place.put(data)
         except OSError as error:
             raise writer_error(error, self.place.path) from error
         return None

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import ColumnElement, Connection, Select, create_engine, select
 
 from twisted_pulp.catalog import contents
-from twisted_pulp.catalog._bulk import among
+from twisted_pulp.catalog._bulk import among, rows_of
 from twisted_pulp.catalog._tables import content, metadata
 from twisted_pulp.catalog.contents import NewContent
 
@@ -59,6 +59,20 @@ def test_anew(connection: Connection) -> None:
     for key, number in ids.items():
         both = among(content.c.id, "values") & among(content.c.key, "keys")
         assert [key] == [*connection.scalars(select(content.c.key).where(both), {"values": [number], "keys": KEYS})]
+
+
+def test_rows(connection: Connection) -> None:
+    """Rows come whole, whatever characters are in them; none are no rows."""
+    ids = saved(connection)
+    places = ["a\U0001f600\u2028\n\t\x7f\"'\\", "", None]
+    more = contents.save(connection, [NewContent("t", str(n), place, {}) for n, place in enumerate(places)], 1.0)
+    statement = select(content.c.id, content.c.key, content.c.place, (content.c.touched < 1.0).label("old"))
+    statement = statement.where(among(content.c.key, "values"))
+    rows = sorted([*row] for row in rows_of(connection, statement, {"values": [*KEYS, "0", "1", "2"]}))
+    expected = [[number, key, key, False] for key, number in ids.items()]
+    expected += [[more["t", str(n)], str(n), place, False] for n, place in enumerate(places)]
+    assert sorted(expected) == rows
+    assert [] == [*rows_of(connection, statement, {"values": []})]
 
 
 @pytest.mark.parametrize("column", [content.c.key, content.c.id])

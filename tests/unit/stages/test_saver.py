@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import succeed
+from twisted.internet.defer import execute, succeed
 from twisted.logger import capturedLogs, formatEvent
 
 from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, World, file_of, through, unit_of
@@ -17,7 +17,7 @@ from twisted_pulp.catalog._tables import artifact, artifact_digest
 from twisted_pulp.errors import CatalogError, PathError, StorageDamaged
 from twisted_pulp.settings import Remote
 from twisted_pulp.stages import ArtifactDownloader, ArtifactSaver, Budget, Content, DeclarativeContent, Stage, Sync
-from twisted_pulp.storage import MemoryStorage
+from twisted_pulp.storage import DirectoryStorage, MemoryStorage
 from twisted_pulp.testing import FakeSite
 
 BODIES = {f"f{number}": b"body %d" % number for number in range(10)}
@@ -56,6 +56,37 @@ async def test_saved(sync: Sync, catalog: MemoryCatalog, storage: MemoryStorage)
         unit.artifacts[0].artifact_id for unit in taken
     )
     assert (["save"], [], [], 0) == (catalog.written, left(storage), sync.flight.left, sync.budget.used_items)
+
+
+@ensureDeferred
+async def test_put_at_once(sync: Sync, catalog: MemoryCatalog, tmp_path: Path) -> None:
+    """Where the storage takes small files at once, only the others wait to be taken over; stages between see all."""
+    sync.storage = storage = await DirectoryStorage.open(None, tmp_path, fsync="none", in_thread=execute)  # type: ignore[arg-type]
+    adopted: list[int] = []
+    adopt = storage.adopt
+
+    def heard(files: Any) -> Any:
+        adopted.extend(each.size for each in files)
+        return adopt(files)
+
+    storage.adopt = heard  # type: ignore[method-assign]
+    large = bytes(300 << 10)
+    cast(FakeSite, sync.context.site).files[SITE + "large"] = large
+    seen: list[bytes] = []
+
+    class Looking(Stage):
+        async def run(self) -> None:
+            async for unit in self.items():
+                seen.append(Path(str(unit.artifacts[0].path)).read_bytes())
+                await self.put(unit)
+
+    taken = await through(sync, [*units(), unit_of("large", large)], ArtifactDownloader(), Looking(), ArtifactSaver())
+    assert sorted([*BODIES.values(), large]) == sorted(seen)
+    assert [len(large)] == adopted
+    assert 11 == len(catalog.rows(artifact, "id"))
+    assert {unit.artifacts[0].sha256 for unit in taken} == await storage.has([u.artifacts[0].sha256 for u in taken])
+    assert (set(), [], 0) == (sync.flight._paths, sync.flight.left, sync.budget.used_items)
+    await storage.close()
 
 
 @ensureDeferred

@@ -12,6 +12,7 @@ from tests.fakes import Producer, Threads, done, head, result_of
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import PathError
 from twisted_pulp.transfer import FileTarget, Place
+from twisted_pulp.transfer._file import SMALL as SMALL_BODY
 from twisted_pulp.transfer._partial import Partial
 from twisted_pulp.transfer._range import Version
 
@@ -205,3 +206,26 @@ def test_disk_fails_meanwhile(tmp_path: Path, threads: Threads) -> None:
     threads.late = False
     done(target.close(keep=False))
     os.rmdir(tmp_path / ".file.pulp-part")
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_put(tmp_path: Path, taken: bool) -> None:
+    """A small file goes where it is put, and is reported there; if it is not taken, it goes to its place."""
+    told: list[tuple[str, bytes]] = []
+
+    def put(sha256: str, data: bytes) -> str | None:
+        told.append((sha256, data))
+        return "/elsewhere" if taken else None
+
+    place = Place.at(str(tmp_path / "file"))
+    target = FileTarget(place, Threads(), {"sha256"}, SMALL_BODY, True, put)  # type: ignore[arg-type]
+    target.begin(head(0, 3), VERSION)
+    for piece in (b"a", b"bc"):
+        target.write(piece)
+    assert None is target.finish()
+    report = DownloadReport(url="http://h/f", path=place.path, digests=target.values())
+    assert None is target.commit(report, False)
+    assert None is target.close(keep=False, committed=True)
+    assert [(hashlib.sha256(b"abc").hexdigest(), b"abc")] == told
+    assert ("/elsewhere" if taken else place.path) == report.path
+    assert ([] if taken else ["file"]) == os.listdir(tmp_path)
