@@ -81,6 +81,11 @@ class ColdSite(Resource):
         client = await self.client(path, *headers, method=method)
         return Got.of(await client.heard_all(), method)
 
+    async def landed(self) -> None:
+        """Wait until every transfer is over: what has come is stored by then, and noted down."""
+        for flight in list(self.flights._all):
+            await flight.landed.wait()
+
 
 @define
 class Got:

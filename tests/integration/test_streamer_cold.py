@@ -30,6 +30,7 @@ async def test_get(cold: ColdSite, scripted: Scripted, size: int, policy: str) -
     assert (200, True, f'"{sha256}"') == (got.status, got.whole, got.headers["etag"])
     assert body == got.body
     kept = [sha256] if policy == "on_demand" else []
+    await cold.landed()
     assert kept == [report.digests["sha256"] for report in cold.kept]
     assert set(kept) == await cold.storage.has([sha256])
 

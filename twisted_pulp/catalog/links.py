@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import delete as delete_from
 
 from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._linked import linked
+from twisted_pulp.catalog._tables import pulled
 
-__all__ = ["LinkRow", "find", "save", "some"]
+__all__ = ["LinkRow", "find", "prune", "save", "some"]
+
+# Seconds after which it is noted again that a page names a file.
+_DAY = 86400.0
 
 
 @frozen
@@ -58,17 +63,32 @@ def save(connection: Connection, remote_id: int, rows: Sequence[LinkRow], now: f
     new = {row.name: row for row in rows}
     changed = False
     for names in chunks(sorted(new)):
-        for name, url, digests in connection.execute(_KNOWN, {"remote": remote_id, "names": names}):
+        for name, url, digests, named in connection.execute(_KNOWN, {"remote": remote_id, "names": names}).all():
             row = new.pop(name)
             told = row.digests or _digests(digests)
-            if (url, _digests(digests)) != (row.url, told):
-                new[name], changed = LinkRow(name, row.url, told), True
+            differs = (url, _digests(digests)) != (row.url, told)
+            changed = changed or differs
+            if differs or now - named > _DAY:
+                new[name] = LinkRow(name, row.url, told)
     columns = "remote_id", "name", "url", "digests", "created"
     values = [(remote_id, name, row.url, json_text(dict(row.digests)), now) for name, row in sorted(new.items())]
-    insert(connection, linked, columns, values, unique=("remote_id", "name"), change=("url", "digests"))
+    insert(connection, linked, columns, values, unique=("remote_id", "name"), change=("url", "digests", "created"))
     return changed
 
 
-_KNOWN = select(linked.c.name, linked.c.url, linked.c.digests).where(
+_KNOWN = select(linked.c.name, linked.c.url, linked.c.digests, linked.c.created).where(
     linked.c.remote_id == bindparam("remote"), among(linked.c.name, "names")
 )
+
+
+def prune(connection: Connection, before: float) -> int:
+    """
+    Forget files that no page has named since *before*, in seconds since the epoch; those that were fetched stay known.
+
+    :returns: how many were forgotten.
+    """
+    return connection.execute(_PRUNE, {"before": before}).rowcount
+
+
+_FETCHED = exists().where(pulled.c.remote_id == linked.c.remote_id, pulled.c.url == linked.c.name)
+_PRUNE = delete_from(linked).where(linked.c.created < bindparam("before"), ~_FETCHED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import frozen
@@ -12,9 +12,10 @@ from sqlalchemy import update as update_of
 from twisted_pulp.catalog._history import of_version
 from twisted_pulp.catalog._tables import artifact, content_artifact, version, version_content, version_file
 
-__all__ = ["FileAt", "Name", "at", "fill", "names"]
+__all__ = ["FileAt", "Listed", "Name", "at", "fill", "listed", "names"]
 
 _AT_ONCE = 500
+_Row = tuple[str, int | None, float | None]
 
 
 @frozen
@@ -44,11 +45,28 @@ class Name:
     :ivar name: without a slash.
     :ivar directory: whether it is a directory.
     :ivar size: of a file in bytes, or None where nothing says so.
+    :ivar modified: when a file came to the repository, in seconds since the epoch.
     """
 
     name: str
     directory: bool
     size: int | None = None
+    modified: float | None = None
+
+
+@frozen
+class Listed:
+    """
+    A file of a version, as a list of all of them names it.
+
+    :ivar path: relative.
+    :ivar sha256: of its bytes, or None where nothing says so.
+    :ivar size: in bytes, or None where nothing says so.
+    """
+
+    path: str
+    sha256: str | None
+    size: int | None
 
 
 def at(connection: Connection, repository_id: int, number: int, path: str) -> FileAt | None:
@@ -88,6 +106,28 @@ def _metadata(repository_id: int, number: int) -> Select[*tuple[Any, ...]]:
     )
 
 
+def listed(connection: Connection, repository_id: int, number: int, after: str, limit: int) -> list[Listed]:
+    """
+    Return files of the units of a version, in the order of the bytes of their paths; each path once.
+
+    :param after: the last path of the page before; "" for the first.
+    :param limit: how many rows are read; where fewer are there, this is the last page.
+    """
+    files = content_artifact.c
+    page = (
+        select(files.path, artifact.c.sha256, func.coalesce(artifact.c.size, files.size), files.digests)
+        .join_from(content_artifact, version_content, files.content_id == version_content.c.content_id)
+        .join(artifact, artifact.c.id == files.artifact_id, isouter=True)
+        .where(*of_version(repository_id, number), files.path > after)
+        .order_by(files.path, files.artifact_id.is_(None), files.id.desc())
+        .limit(limit)
+    )
+    found: dict[str, Listed] = {}
+    for path, sha256, size, digests in connection.execute(page):
+        found.setdefault(path, Listed(path, sha256 or digests.get("sha256"), size))
+    return list(found.values())
+
+
 def names(
     connection: Connection,
     repository_id: int,
@@ -116,16 +156,16 @@ def _place(name: Name) -> bytes:
     return (name.name + "/" * name.directory).encode("utf-8", "surrogatepass")
 
 
-def _kept(connection: Connection, repository_id: int, number: int, directory: str) -> Iterator[tuple[str, int | None]]:
+def _kept(connection: Connection, repository_id: int, number: int, directory: str) -> Iterator[_Row]:
     for row in connection.execute(_metadata(repository_id, number)):
         if row.path.startswith(directory):
-            yield row.path, row.size
+            yield row.path, row.size, row.created
 
 
-def _named(directory: str, paths: Iterator[tuple[str, int | None]]) -> Iterator[Name]:
-    for path, size in paths:
+def _named(directory: str, rows: Iterable[_Row]) -> Iterator[Name]:
+    for path, size, created in rows:
         name, slash, _ = path[len(directory) :].partition("/")
-        yield Name(name, bool(slash), None if slash else size)
+        yield Name(name, True) if slash else Name(name, False, size, created)
 
 
 def _units(
@@ -135,7 +175,7 @@ def _units(
     path = content_artifact.c.path
     below = (path >= directory, path < _behind(directory)) if directory else ()
     page = (
-        select(path, func.coalesce(artifact.c.size, content_artifact.c.size))
+        select(path, func.coalesce(artifact.c.size, content_artifact.c.size), _came(repository_id))
         .join_from(content_artifact, version_content, content_artifact.c.content_id == version_content.c.content_id)
         .join(artifact, artifact.c.id == content_artifact.c.artifact_id, isouter=True)
         .where(*of_version(repository_id, number), *below)
@@ -146,8 +186,8 @@ def _units(
     while True:
         rows = connection.execute(page.where(start)).all()
         last: Name | None = None
-        for name in _named(directory, iter(rows)):
-            if name != last:
+        for name in _named(directory, ((row[0], row[1], row[2]) for row in rows)):
+            if last is None or (name.name, name.directory) != (last.name, last.directory):
                 yield name
             last = name
         if len(rows) < _AT_ONCE or last is None:

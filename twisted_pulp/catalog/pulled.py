@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import delete as delete_from
 
-from twisted_pulp.catalog._bulk import insert, json_text
+from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._tables import artifact, pulled
 
-__all__ = ["LONGEST", "NewPulled", "PulledFile", "find", "save"]
+__all__ = ["LONGEST", "NewPulled", "PulledFile", "evict", "find", "save", "shrink", "total"]
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -28,12 +29,16 @@ class PulledFile:
     :ivar size: bytes.
     :ivar headers: names and values that came with it and are passed on.
     :ivar created: when it was fetched, in seconds since the epoch.
+    :ivar artifact_id: its bytes; None where nobody has asked the catalog.
+    :ivar wanted: when they were wanted last, to within a day; None where nobody has asked.
     """
 
     sha256: str
     size: int
     headers: Pairs
     created: float
+    artifact_id: int | None = None
+    wanted: float | None = None
 
 
 @frozen
@@ -58,12 +63,19 @@ def find(connection: Connection, remote_id: int, url: str) -> PulledFile | None:
     row = connection.execute(_FIND, {"remote": remote_id, "at": url}).first()
     if row is None:
         return None
-    return PulledFile(row.sha256, row.size, _headers(row.headers), row.created)
+    return PulledFile(row.sha256, row.size, _headers(row.headers), row.created, row.artifact_id, row.touched)
 
 
 _headers = msgspec.json.Decoder(Pairs).decode
 _FIND = (
-    select(artifact.c.sha256, artifact.c.size, pulled.c.headers, pulled.c.created)
+    select(
+        artifact.c.sha256,
+        artifact.c.size,
+        pulled.c.headers,
+        pulled.c.created,
+        pulled.c.artifact_id,
+        artifact.c.touched,
+    )
     .join_from(pulled, artifact)
     .where(pulled.c.remote_id == bindparam("remote"), pulled.c.url == bindparam("at"))
 )
@@ -79,3 +91,51 @@ def save(connection: Connection, new: Sequence[NewPulled], now: float) -> None:
 
 def _key(item: tuple[tuple[int, str], NewPulled]) -> tuple[int, str]:
     return item[0]
+
+
+def evict(connection: Connection, before: float) -> int:
+    """
+    Forget files that nobody has wanted since *before*, in seconds since the epoch; their bytes go with a cleanup.
+
+    :returns: how many were forgotten.
+    """
+    return connection.execute(_EVICT, {"before": before}).rowcount
+
+
+_UNWANTED = select(artifact.c.id).where(artifact.c.touched < bindparam("before"))
+_EVICT = delete_from(pulled).where(pulled.c.artifact_id.in_(_UNWANTED))
+
+
+def total(connection: Connection) -> int:
+    """Return how many bytes the files have."""
+    return int(connection.scalar(_TOTAL) or 0)
+
+
+_TOTAL = select(func.sum(artifact.c.size)).where(artifact.c.id.in_(select(pulled.c.artifact_id)))
+
+
+def shrink(connection: Connection, capacity: int, limit: int) -> int:
+    """
+    Forget files that nobody has wanted for longest, until the bytes of the others are no more than *capacity*.
+
+    :param limit: how many at most; where as many were forgotten, there may be more to forget.
+    :returns: how many were forgotten.
+    """
+    size, chosen = total(connection), []
+    for number, length in connection.execute(_OLDEST, {"limit": limit}):
+        if size <= capacity:
+            break
+        chosen.append(number)
+        size -= length
+    for some in chunks(chosen):
+        connection.execute(_FORGET, {"ids": some})
+    return len(chosen)
+
+
+_OLDEST = (
+    select(artifact.c.id, artifact.c.size)
+    .where(artifact.c.id.in_(select(pulled.c.artifact_id)))
+    .order_by(artifact.c.touched, artifact.c.id)
+    .limit(bindparam("limit"))
+)
+_FORGET = delete_from(pulled).where(among(pulled.c.artifact_id, "ids"))

@@ -88,13 +88,27 @@ def verify(repair: bool, jobs: int | None, no_wait: bool, quiet: bool) -> int:
     metavar="SECONDS",
     help="Keep what was wanted within that time.  [default: 86400]",
 )
+@click.option(
+    "--unused",
+    type=click.FloatRange(1),
+    metavar="DAYS",
+    help="Forget what was pulled through remotes, too, if nobody wanted it for that long.  [default: never]",
+)
+@click.option(
+    "--pulled-size",
+    type=click.FloatRange(0),
+    metavar="GIB",
+    help="Forget what was pulled through and not wanted for longest, until the rest is no larger.  [default: no limit]",
+)
 @waiting
 @placed
-def cleanup(grace: float, no_wait: bool) -> int:
+def cleanup(grace: float, unused: float | None, pulled_size: float | None, no_wait: bool) -> int:
     """Remove content and files that no repository has any more."""
     from twisted_pulp.cli._upkeep import cleanup as run
 
-    return run(place(), grace, not no_wait)
+    seconds = None if unused is None else unused * 86400.0
+    capacity = None if pulled_size is None else int(pulled_size * (1 << 30))
+    return run(place(), grace, seconds, capacity, not no_wait)
 
 
 @click.command(epilog="Exits 0 when every file is there, 1 when some are not: those that were not downloaded yet.")

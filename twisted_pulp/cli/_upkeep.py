@@ -94,17 +94,25 @@ def _document(failed: Unrepairable) -> dict[str, Any]:
     }
 
 
-def cleanup(place: Place, grace: float, wait: bool) -> int:
-    """Remove what nothing refers to and nothing wanted for *grace* seconds; return the exit status."""
+def cleanup(place: Place, grace: float, unused: float | None, capacity: int | None, wait: bool) -> int:
+    """
+    Remove what nothing refers to and nothing wanted for *grace* seconds; return the exit status.
+
+    :param unused: seconds after which what was pulled through goes if nobody wants it, or None.
+    :param capacity: bytes of what was pulled through that stay at most, or None.
+    """
 
     async def act(desk: Desk) -> None:
         from twisted_pulp.upkeep import Cleanup
 
         began = time.monotonic()
-        done = await Cleanup(desk.data.catalog, desk.data.storage, grace=grace).run()
+        limits = {"grace": grace, "unused": unused, "capacity": capacity}
+        done = await Cleanup(desk.data.catalog, desk.data.storage, **limits).run()  # type: ignore[arg-type]
         seconds = time.monotonic() - began
         words = f"removed {done.content} content, {done.artifacts} artifacts and {done.files} files; "
         document = attrs.asdict(done) | {"seconds": round(seconds, 3)}
+        if unused is not None or capacity is not None:
+            words = f"forgot {done.pulled} pulled files and {done.links} links, {words}"
         desk.answer(document, [f"{words}{amount(done.bytes)} in {seconds:.2f} s"])
 
     return worked(place, act, write=True, wait=wait)

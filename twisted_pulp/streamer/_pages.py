@@ -16,7 +16,7 @@ __all__ = ["send_directory", "send_moved"]
 
 def send_directory(request: Any, directory: Directory, now: float) -> None:
     """Answer *request* with a page that lists *directory*."""
-    entries = [Entry(name.name, name.directory, name.size) for name in directory.names]
+    entries = [Entry(name.name, name.directory, name.size, name.modified) for name in directory.names]
     last = directory.last
     after = None if last is None else last.name + "/" * last.directory
     page = listing(f"/{directory.path}", entries, top=not directory.path, after=after)

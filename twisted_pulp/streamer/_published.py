@@ -22,10 +22,11 @@ from twisted_pulp.streamer._gathered import Gathered
 from twisted_pulp.streamer._known_files import KnownFile, KnownFiles
 from twisted_pulp.streamer._links import Link
 from twisted_pulp.streamer._lookup import LISTED, AtPath, at_path
+from twisted_pulp.streamer._manifests import MANIFEST, Manifests
 from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._path import RequestPath
 from twisted_pulp.streamer._recent import Recent
-from twisted_pulp.streamer._records import FailedSource, FetchedFile, PulledThrough, Records
+from twisted_pulp.streamer._records import FailedSource, FetchedFile, PulledThrough, Records, WantedArtifact
 from twisted_pulp.streamer._upstream import Place, artifact_of, passed_on, pulled_entity, source_of, spot_of
 from twisted_pulp.streamer._wanted import Wanted
 
@@ -33,6 +34,8 @@ __all__ = ["Published"]
 
 #: Files that came lately and are served without asking the catalog whether it knows.
 _ARRIVED = 1000
+#: Seconds for which nothing is noted of a file that is wanted again and again.
+_DAY = 86400.0
 
 
 class Published:
@@ -44,15 +47,24 @@ class Published:
 
     :param catalog: what is known.
     :param records: where it is noted what came.
+    :param manifests: of versions that have none.
     :param seconds: the reactor's clock.
     :param most: how many paths are remembered; default 50,000.
     """
 
-    def __init__(self, catalog: Catalog, records: Records, seconds: Callable[[], float], most: int = 50_000) -> None:
-        self._catalog, self._records = catalog, records
+    def __init__(
+        self,
+        catalog: Catalog,
+        records: Records,
+        manifests: Manifests,
+        seconds: Callable[[], float],
+        most: int = 50_000,
+    ) -> None:
+        self._catalog, self._records, self._manifests = catalog, records, manifests
         self._gathered = Gathered(catalog)
         self._bases = Bases(catalog, seconds)
-        self._remembered: Recent[bytes, tuple[Base, Kept]] = Recent(most)
+        self._seconds = seconds
+        self._remembered: Recent[bytes, tuple[Base, Kept, float]] = Recent(most)
         self._known = KnownFiles(catalog, records.now, seconds)
         # What the catalog may not know yet, or did not when it was asked.
         self._arrived: Recent[Hashable, Kept | tuple[str, PulledFile]] = Recent(_ARRIVED)
@@ -60,7 +72,7 @@ class Published:
     def remembered(self, raw: bytes) -> Kept | None:
         """Return the stored file that was at the path *raw* a moment ago, if it was asked for lately."""
         known = self._remembered.get(raw)
-        if known is None or not self._bases.fresh(known[0]):
+        if known is None or not self._bases.fresh(known[0]) or self._seconds() > known[2]:
             return None
         return known[1]
 
@@ -76,14 +88,15 @@ class Published:
         if base is None:
             return None
         known = self._remembered.get(raw)
-        if known is not None and known[0] is base and path.query is None and not missing:
+        lately = known is not None and known[0] is base and self._seconds() <= known[2]
+        if known is not None and lately and path.query is None and not missing:
             return known[1]
         below = path.below(base.depth)
         if not below.names:
             return Moved()
         found = await self._below(base, below, missing)
         if isinstance(found, Kept) and path.query is None:
-            self._remembered.put(raw, (base, found))
+            self._remembered.put(raw, (base, found, self._seconds() + _DAY))
         return found
 
     async def _below(self, base: Base, path: RequestPath, missing: bool) -> Found | None:
@@ -105,17 +118,20 @@ class Published:
         if at.file is not None:
             return self._file(base, text, at.file, at, missing)
         if not at.names:
-            return None
+            return await self._manifest(base, number, missing) if text == MANIFEST and base.remote is None else None
         if not path.directory:
             return Moved()
         return Directory(text, at.names[:LISTED], at.names[LISTED - 1] if len(at.names) > LISTED else None)
 
+    async def _manifest(self, base: Base, number: int, missing: bool) -> Kept:
+        assert base.row.repository_id is not None
+        sha256, size = await self._manifests.of(base.row.repository_id, number, missing=missing)
+        return Kept(Entity(size=size, sha256=sha256, type=media_type(MANIFEST), cache_control=_control(base)))
+
     def _file(self, base: Base, path: str, file: FileAt, at: AtPath, missing: bool) -> Found | None:
-        # Under the path of a version that is said by its number nothing ever changes.
-        control = REVALIDATE if base.row.number is None else IMMUTABLE
         sha256 = file.sha256 or file.digests.get("sha256")
         entity = Entity(
-            size=file.size, sha256=sha256, modified=file.modified, type=media_type(path), cache_control=control
+            size=file.size, sha256=sha256, modified=file.modified, type=media_type(path), cache_control=_control(base)
         )
         if file.sha256 is not None and not missing:
             return Kept(entity)
@@ -188,12 +204,18 @@ class Published:
 
     def _kept(self, remote_id: int, place: Place, text: str, known: KnownFile, sha256: str | None) -> Kept | None:
         if known.pulled is not None:
+            self._wanted(known.pulled)
             return Kept(pulled_entity(text, known.pulled))
         if known.stored is not None:
             size, found = known.stored.size, known.stored.sha256
             return Kept(Entity(size=size, sha256=found, type=media_type(text), cache_control=IMMUTABLE))
         arrived = self._come((remote_id, place.name))
         return arrived if arrived is not None and sha256 in (None, arrived.entity.sha256) else None
+
+    def _wanted(self, file: PulledFile) -> None:
+        """Note once a day that *file* is wanted."""
+        if file.artifact_id is not None and file.wanted is not None and self._records.now() - file.wanted > _DAY:
+            self._records.note(WantedArtifact(file.artifact_id))
 
     def _come(self, key: Hashable) -> Kept | None:
         """Return what has come lately; most of it is never asked for again so soon."""
@@ -231,6 +253,11 @@ class Published:
             early_ranges=base.rules.early_ranges,
             keep=keep if kept else None,
         )
+
+
+def _control(base: Base) -> str:
+    # Under the path of a version that is said by its number nothing ever changes.
+    return REVALIDATE if base.row.number is None else IMMUTABLE
 
 
 def _policy(base: Base, remote: Remote | None) -> Literal["on_demand", "streamed"]:

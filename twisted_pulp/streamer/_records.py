@@ -17,7 +17,7 @@ from twisted_pulp.catalog.pulled import NewPulled
 from twisted_pulp.errors import PulpError
 from twisted_pulp.threads import outlasting
 
-__all__ = ["FailedSource", "FetchedFile", "PulledThrough", "Records"]
+__all__ = ["FailedSource", "FetchedFile", "PulledThrough", "Records", "WantedArtifact"]
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -95,6 +95,22 @@ class FailedSource:
     def write(self, connection: Connection, artifact_id: int, now: float) -> None:
         """Remember it: others come first for a while."""
         sources.failed(connection, self.source_id, now, self.why)
+
+
+@frozen
+class WantedArtifact:
+    """
+    A stored file was wanted.
+
+    :ivar artifact_id: its bytes.
+    """
+
+    artifact_id: int
+    artifact: None = field(init=False, default=None)
+
+    def write(self, connection: Connection, artifact_id: int, now: float) -> None:
+        """Remember when: those that nobody wants for long may go."""
+        artifacts.touch(connection, [self.artifact_id], now)
 
 
 class Records:

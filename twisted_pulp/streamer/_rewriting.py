@@ -34,6 +34,7 @@ __all__ = ["Rewriting"]
 _MOST, _MEMORY = 10_000, 32 << 20
 # Seconds of Retry-After that a client is kept waiting for.
 _PATIENCE = 5.0
+_DAY = 86400.0
 
 Learn = Callable[[int, Iterable[Link]], Awaitable[None]]
 
@@ -99,7 +100,9 @@ class Rewriting:
             return None
         sha256 = got.entity.sha256
         assert sha256 is not None
-        key = sha256, kind, found.remote_id, page.url, page.root, page.path
+        # Once a day it is read again: who forgets files that no page names for long must not forget these.
+        day = int(self._context.now() // _DAY)
+        key = sha256, kind, found.remote_id, page.url, page.root, page.path, day
         made = await self._made(key, partial(self._storage.read, sha256), kind, page, found.remote_id)
         return None if made is _SAME else evolve(got.entity, sha256=made.sha256, size=made.size)
 

@@ -24,6 +24,7 @@ from twisted_pulp.streamer._flight import told
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
 from twisted_pulp.streamer._hot import Hot
+from twisted_pulp.streamer._manifests import Manifests
 from twisted_pulp.streamer._mutable import Mutable
 from twisted_pulp.streamer._pages import send_directory, send_moved
 from twisted_pulp.streamer._path import path_of
@@ -74,7 +75,8 @@ class Streamer:
     ) -> None:
         self._reactor, self._now = context.reactor, now
         self._records = Records(catalog, now)
-        self.published = Published(catalog, self._records, context.reactor.seconds)
+        manifests = Manifests(catalog, storage, now)
+        self.published = Published(catalog, self._records, manifests, context.reactor.seconds)
         self.flights = Flights(context, storage, Threshold(share=finish_at))
         self.mutable = Mutable(context, catalog, storage, capacity=cache)
 

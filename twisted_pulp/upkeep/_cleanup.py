@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import artifacts, contents
+from twisted_pulp.catalog import artifacts, contents, links, pulled
 
 if TYPE_CHECKING:
     from twisted_pulp.catalog import Catalog
@@ -30,12 +30,16 @@ class Cleaned:
     :ivar artifacts: artifacts that no unit has.
     :ivar files: stored files that the catalog did not know.
     :ivar bytes: of the artifacts and files.
+    :ivar pulled: files of Remotes that were fetched for clients and not wanted for long.
+    :ivar links: files that pages of Remotes have named, and do not name any more.
     """
 
     content: int = 0
     artifacts: int = 0
     files: int = 0
     bytes: int = 0
+    pulled: int = 0
+    links: int = 0
 
 
 class Cleanup:
@@ -48,13 +52,25 @@ class Cleanup:
     """
 
     def __init__(
-        self, catalog: Catalog, storage: IStorage, *, grace: float = 86400.0, now: Callable[[], float] = time.time
+        self,
+        catalog: Catalog,
+        storage: IStorage,
+        *,
+        grace: float = 86400.0,
+        unused: float | None = None,
+        capacity: int | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """
         :param grace: seconds; default a day.
+        :param unused: seconds after which files that were pulled through a Remote go if nobody wanted them, and what
+            its pages named if they do not any more; wants are noted once a day. Default None: never.
+        :param capacity: bytes of files that were pulled through that may stay, those that were wanted last; default
+            None: all.
         :param now: seconds since the epoch.
         """
         self._catalog, self._storage, self._grace, self._now = catalog, storage, grace, now
+        self._unused, self._capacity = unused, capacity
         self.done = Cleaned()
 
     def run(self) -> Deferred[Cleaned]:
@@ -67,11 +83,23 @@ class Cleanup:
 
     async def _run(self) -> Cleaned:
         before = self._now() - self._grace
+        await self._pulled()
         await self._contents(before)
         await self._artifacts(before)
         async for page in self._old_files(before):
             await self._files(page)
         return self.done
+
+    async def _pulled(self) -> None:
+        if self._unused is not None:
+            before = self._now() - self._unused
+            self.done.pulled += await self._catalog.write(pulled.evict, before)
+            self.done.links += await self._catalog.write(links.prune, before)
+        while self._capacity is not None:
+            gone = await self._catalog.write(pulled.shrink, self._capacity, _PAGE)
+            self.done.pulled += gone
+            if gone < _PAGE:
+                break
 
     async def _contents(self, before: float) -> None:
         while removed := await self._catalog.write(contents.delete_orphans, before, _PAGE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection
 
-from twisted_pulp.catalog import links, remotes
+from twisted_pulp.catalog import artifacts, links, pulled, remotes
 from twisted_pulp.catalog.links import LinkRow
 from twisted_pulp.settings import Remote
 
@@ -63,3 +63,26 @@ def test_gone(connection: Connection, remote: int) -> None:
     links.save(connection, remote, [ROW], 2.0)
     remotes.delete(connection, "r")
     assert links.find(connection, remote, ROW.name) is None
+
+
+def test_prune(connection: Connection, remote: int) -> None:
+    """Files that no page has named for long are forgotten, but for those that were fetched."""
+    named, fetched, old = (LinkRow(f"https://h/{name}", f"https://h/{name}", {}) for name in ("a", "b", "c"))
+    links.save(connection, remote, [named, fetched, old], 2.0)
+    [number] = artifacts.save(connection, [artifacts.NewArtifact("a" * 64, 1)], 2.0).values()
+    pulled.save(connection, [pulled.NewPulled(remote, fetched.name, number)], 2.0)
+    assert 0 == links.prune(connection, 2.0)
+    assert not links.save(connection, remote, [named], 2.0 + 86401)
+    assert 1 == links.prune(connection, 3.0)
+    assert [named, fetched, None] == [links.find(connection, remote, row.name) for row in (named, fetched, old)]
+
+
+def test_named_again(connection: Connection, remote: int) -> None:
+    """That a page still names a file is noted once a day, with the digests that hold."""
+    links.save(connection, remote, [ROW], 0.0)
+    again = LinkRow(ROW.name, ROW.url, {})
+    links.save(connection, remote, [again], 86400.0)
+    assert 1 == links.prune(connection, 1.0)
+    links.save(connection, remote, [ROW], 0.0)
+    links.save(connection, remote, [again], 86401.0)
+    assert (0, ROW) == (links.prune(connection, 86401.0), links.find(connection, remote, ROW.name))

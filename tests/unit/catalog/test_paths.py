@@ -8,7 +8,7 @@ from sqlalchemy import Connection, update
 from tests.unit.catalog.units import saved, unit
 from twisted_pulp.catalog import artifacts, contents, paths, pulled, remotes, repositories, versions
 from twisted_pulp.catalog._tables import version
-from twisted_pulp.catalog.paths import FileAt, Name
+from twisted_pulp.catalog.paths import FileAt, Listed, Name
 from twisted_pulp.catalog.pulled import NewPulled, PulledFile
 from twisted_pulp.settings import Remote
 
@@ -82,9 +82,9 @@ def test_metadata(connection: Connection, repository: int) -> None:
     later = paths.at(connection, repository, number, "LIST")
     assert later is not None
     assert None is later.sha256
-    expected = [Name("LIST", False, 9), Name("below", True)]
+    expected = [Name("LIST", False, 9, 5.0), Name("below", True)]
     assert expected == paths.names(connection, repository, number - 1, "")
-    assert [Name("x", False, 1)] == paths.names(connection, repository, number - 1, "below/")
+    assert [Name("x", False, 1, 5.0)] == paths.names(connection, repository, number - 1, "below/")
 
 
 def test_modified(connection: Connection, repository: int) -> None:
@@ -120,7 +120,7 @@ def test_names(connection: Connection, repository: int) -> None:
     assert [("0", False), ("1", True)] == [
         (each.name, each.directory) for each in paths.names(connection, repository, number, "a/")
     ]
-    assert [Name("z", False, 7)] == paths.names(connection, repository, number, "b/y/")
+    assert [Name("z", False, 7, 5.0)] == paths.names(connection, repository, number, "b/y/")
     assert [7] == [each.size for each in paths.names(connection, repository, number, "b/y/")]
     for missing in ("c/", "a/1/2/", "b0/", "/", "a//"):
         assert [] == paths.names(connection, repository, number, missing)
@@ -159,12 +159,14 @@ def test_pulled(connection: Connection) -> None:
     first, second = stored(connection, "a", 5), stored(connection, "b", 6)
     url = "http://u.test/a%2Fb?x"
     pulled.save(connection, [NewPulled(remote, url, first, (("etag", '"1"'), ("vary", "a")))], 3.0)
-    assert PulledFile("a" * 64, 5, (("etag", '"1"'), ("vary", "a")), 3.0) == pulled.find(connection, remote, url)
+    assert PulledFile("a" * 64, 5, (("etag", '"1"'), ("vary", "a")), 3.0, first, 1.0) == pulled.find(
+        connection, remote, url
+    )
     assert None is pulled.find(connection, other, url)
     assert None is pulled.find(connection, remote, "http://u.test/a/b?x")
     assert [second] == [each.id for each in artifacts.orphans(connection, 10.0, 9)]
     pulled.save(connection, [NewPulled(remote, url, second)], 4.0)
-    assert PulledFile("b" * 64, 6, (), 4.0) == pulled.find(connection, remote, url)
+    assert PulledFile("b" * 64, 6, (), 4.0, second, 1.0) == pulled.find(connection, remote, url)
     artifacts.delete(connection, [second])
     assert None is pulled.find(connection, remote, url)
 
@@ -175,3 +177,60 @@ def test_pulled_long(connection: Connection) -> None:
     urls = [f"http://u.test/{'x' * count}" for count in (1900, 2000)]
     pulled.save(connection, [NewPulled(remote, url, number) for url in urls], 1.0)
     assert [True, False] == [pulled.find(connection, remote, url) is not None for url in urls]
+
+
+def test_listed(connection: Connection, repository: int) -> None:
+    """All files of a version, page by page: each path once, with the bytes that are stored where some are."""
+    old, _ = put(connection, "b")
+    stored_too, _ = put(connection, "b", stored(connection, "b", 3), key="new")
+    gone, _ = put(connection, "gone")
+    made(connection, repository, gone)
+    number = made(connection, repository, old, stored_too, *(put(connection, name)[0] for name in "ca"), remove=(gone,))
+    expected = [Listed("a", "e" * 64, 7), Listed("b", "b" * 64, 3), Listed("c", "e" * 64, 7)]
+    assert expected == paths.listed(connection, repository, number, "", 100)
+    assert expected[:2] == paths.listed(connection, repository, number, "", 2)
+    assert expected[1:] == paths.listed(connection, repository, number, "a", 3)
+    assert [] == paths.listed(connection, repository, number, "c", 3)
+
+
+def pull(connection: Connection, *names: str) -> int:
+    """Have files of these names, of 10 bytes each, been pulled through a Remote; each is wanted later than the last."""
+    remote = remotes.create(connection, "one", Remote(), 1.0).id
+    for when, name in enumerate(names, 1):
+        [number] = artifacts.save(connection, [artifacts.NewArtifact(name * 64, 10)], float(when)).values()
+        pulled.save(connection, [NewPulled(remote, f"http://u.test/{name}", number)], 1.0)
+    return remote
+
+
+def left(connection: Connection, remote: int, names: str) -> str:
+    """Return the names of files that are known yet."""
+    return "".join(name for name in names if pulled.find(connection, remote, f"http://u.test/{name}") is not None)
+
+
+def test_evict(connection: Connection) -> None:
+    """What nobody wanted for long is forgotten, and its bytes are nobody's then; what is wanted again stays."""
+    remote = pull(connection, *"abc")
+    first = pulled.find(connection, remote, "http://u.test/a")
+    assert first is not None
+    assert first.artifact_id is not None
+    artifacts.touch(connection, [first.artifact_id], 9.0)
+    assert (1, "ac") == (pulled.evict(connection, 3.0), left(connection, remote, "abc"))
+    assert ["b" * 64] == [each.sha256 for each in artifacts.orphans(connection, 10.0, 9)]
+
+
+def test_shrink(connection: Connection) -> None:
+    """What nobody wanted for longest is forgotten first, until the rest is small enough."""
+    remote = pull(connection, *"cab")
+    assert (30, 0) == (pulled.total(connection), pulled.shrink(connection, 30, 9))
+    assert (1, "ab") == (pulled.shrink(connection, 29, 9), left(connection, remote, "abc"))
+    assert (1, "b") == (pulled.shrink(connection, 0, 1), left(connection, remote, "abc"))
+    assert (1, 0, 0) == (pulled.shrink(connection, 0, 9), pulled.total(connection), pulled.shrink(connection, 0, 9))
+
+
+def test_shrink_shared(connection: Connection) -> None:
+    """Bytes that have two names count once, and lose both."""
+    remote = pull(connection, *"ab")
+    [number] = artifacts.save(connection, [artifacts.NewArtifact("a" * 64, 10)], 1.0).values()
+    pulled.save(connection, [NewPulled(remote, "http://u.test/c", number)], 1.0)
+    assert (20, 1) == (pulled.total(connection), pulled.shrink(connection, 10, 9))
+    assert "b" == left(connection, remote, "abc")

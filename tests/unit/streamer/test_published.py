@@ -9,14 +9,20 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.web.test.requesthelper import DummyRequest
 
+from tests.fakes import result_of
 from tests.unit.streamer.direct import DirectCatalog
-from twisted_pulp.catalog import artifacts, contents, distributions, remotes, repositories, sources, versions
+from twisted_pulp.catalog import artifacts, contents, distributions, pulled, remotes, repositories, sources, versions
+from twisted_pulp.catalog.paths import Name
 from twisted_pulp.download import DownloadReport, Source
-from twisted_pulp.errors import DownloadError, SettingsError
+from twisted_pulp.errors import DownloadError, SettingsError, StorageFull
 from twisted_pulp.settings import Remote
+from twisted_pulp.storage import MemoryStorage
 from twisted_pulp.streamer._entity import IMMUTABLE, REVALIDATE
 from twisted_pulp.streamer._found import Cold, Directory, Kept, Moved, Through
+from twisted_pulp.streamer._manifests import Manifests
+from twisted_pulp.streamer._pages import send_directory
 from twisted_pulp.streamer._path import path_of
 from twisted_pulp.streamer._published import Published
 from twisted_pulp.streamer._records import Records
@@ -45,7 +51,9 @@ class Shelf:
         self.catalog.key = Unsealed()
         catalog: Any = self.catalog
         self.records = Records(catalog, lambda: 7.0)
-        self.published = Published(catalog, self.records, self.clock.seconds, most=3)
+        self.storage = MemoryStorage()
+        manifests = Manifests(catalog, self.storage, lambda: 7.0)
+        self.published = Published(catalog, self.records, manifests, self.clock.seconds, most=3)
         self.repository = self.catalog.now(repositories.create, "r", "file", 1.0).id
 
     def distribute(self, base: str = "d", **fields: Any) -> None:
@@ -382,3 +390,137 @@ def test_rules_refused(settings: dict[str, Any]) -> None:
     """Rules that are none are named."""
     with pytest.raises(SettingsError, match=next(iter(settings))):
         rules_of(settings)
+
+
+# PULP_MANIFEST
+
+
+def test_manifest(shelf: Shelf) -> None:
+    """A version that has kept no manifest has one of all its files, sorted, also of those yet to come; made once."""
+    shelf.distribute()
+    shelf.version(**{"z": A, "a/b": A, "a-b": None})
+    kept = shelf.find(b"d/PULP_MANIFEST")
+    body = b"".join(b"%b,%b,3\n" % (path, sha256.encode()) for path, sha256 in ((b"a-b", B), (b"a/b", A), (b"z", A)))
+    assert (len(body), REVALIDATE, "text/plain") == (
+        kept.entity.size,
+        kept.entity.cache_control,
+        kept.entity.type,
+    )
+    assert body == result_of(shelf.storage.read(kept.entity.sha256))
+    reads = shelf.catalog.reads.count("listed")
+    shelf.clock.advance(2)
+    assert kept == shelf.find(b"d/PULP_MANIFEST")
+    assert reads == shelf.catalog.reads.count("listed")
+
+
+def test_manifest_changes(shelf: Shelf) -> None:
+    """Each version has its own, and one that is said by its number has it for ever."""
+    shelf.distribute()
+    first = shelf.version(a=A)
+    one = shelf.find(b"d/PULP_MANIFEST").entity
+    shelf.version(b=B)
+    shelf.clock.advance(2)
+    assert one.sha256 != shelf.find(b"d/PULP_MANIFEST").entity.sha256
+    shelf.distribute("old", repository_id=shelf.repository, number=first)
+    kept = shelf.find(b"old/PULP_MANIFEST").entity
+    assert (one.sha256, IMMUTABLE) == (kept.sha256, kept.cache_control)
+
+
+def test_manifest_kept(shelf: Shelf) -> None:
+    """The manifest of an upstream that was kept is what is served; one of a Remote comes from there."""
+    shelf.distribute()
+    shelf.version(PULP_MANIFEST=A)
+    assert A == shelf.find(b"d/PULP_MANIFEST").entity.sha256
+    shelf.distribute("both", repository_id=shelf.repository, remote_id=shelf.remote())
+    shelf.version(other=A)
+    shelf.clock.advance(2)
+    assert isinstance(shelf.find(b"both/PULP_MANIFEST"), Through)
+
+
+def test_manifest_missing(shelf: Shelf) -> None:
+    """One that a cleanup has taken is written again."""
+    shelf.distribute()
+    shelf.version(a=A)
+    kept = shelf.find(b"d/PULP_MANIFEST")
+    result_of(shelf.storage.remove([kept.entity.sha256]))
+    assert kept == shelf.find(b"d/PULP_MANIFEST", missing=True)
+    assert {kept.entity.sha256} == result_of(shelf.storage.has([kept.entity.sha256]))
+
+
+def test_manifest_none(shelf: Shelf) -> None:
+    """Where there is no version there is none, and below the top of one there is none either."""
+    shelf.distribute()
+    assert shelf.find(b"d/PULP_MANIFEST") is None
+    shelf.version(**{"a/b": A})
+    shelf.clock.advance(2)
+    assert shelf.find(b"d/a/PULP_MANIFEST") is None
+
+
+def test_manifest_together(shelf: Shelf) -> None:
+    """Many who want it at once wait for one."""
+    shelf.distribute()
+    shelf.version(a=A)
+    shelf.find(b"d/a")
+    shelf.catalog.hold = True
+    waiting = [shelf.start(b"d/PULP_MANIFEST") for _ in range(3)]
+    for _ in range(9):
+        shelf.catalog.release()
+    assert 1 == len({result_of(d).entity.sha256 for d in waiting})
+    assert 1 == shelf.catalog.writes.count("save")
+
+
+def test_manifest_unwritable(shelf: Shelf) -> None:
+    """What no manifest can name is left out; that the storage is full is told, and nothing is remembered."""
+    shelf.distribute()
+    shelf.version(**{"#comment": A, "good": A})
+    writer = shelf.storage.writer
+
+    def full() -> Any:
+        made = writer()
+        made.commit = failing  # type: ignore[method-assign]
+        return made
+
+    def failing(report: object = None) -> None:
+        raise StorageFull(detail="full")
+
+    shelf.storage.writer = full  # type: ignore[method-assign,assignment]
+    with pytest.raises(StorageFull):
+        shelf.find(b"d/PULP_MANIFEST")
+    shelf.storage.writer = writer  # type: ignore[method-assign]
+    kept = shelf.find(b"d/PULP_MANIFEST")
+    assert f"good,{A},3\n".encode() == result_of(shelf.storage.read(kept.entity.sha256))
+
+
+def test_directory_dates(shelf: Shelf) -> None:
+    """A directory tells of each file how large it is, and since when it is there."""
+    shelf.distribute()
+    shelf.version(**{"f": A, "below/g": A})
+    assert [Name("below", True), Name("f", False, 3, 5.0)] == list(shelf.find(b"d/").names)
+    request: Any = DummyRequest([b""])
+    request.method = b"GET"
+    send_directory(request, shelf.find(b"d/"), 7.0)
+    row = b'<tr><td><a href="./f">f</a></td><td>Thu, 01 Jan 1970 00:00:05 GMT</td><td>3</td></tr>'
+    assert row in b"".join(request.written)
+
+
+def test_wanted(shelf: Shelf) -> None:
+    """That a file which was pulled through is wanted is noted once a day, however often it is."""
+    remote = shelf.remote()
+    shelf.distribute("p", remote_id=remote)
+    [number] = shelf.catalog.now(artifacts.save, [artifacts.NewArtifact(A, 3)], 7.0 - 86401).values()
+    shelf.catalog.now(pulled.save, [pulled.NewPulled(remote, "http://u.test/up/a.deb", number)], 1.0)
+
+    def orphaned() -> bool:
+        shelf.catalog.now(pulled.evict, 7.0)
+        return shelf.catalog.now(pulled.find, remote, "http://u.test/up/a.deb") is None
+
+    for _ in range(3):
+        assert isinstance(shelf.find(b"p/a.deb"), Kept)
+    assert 1 == shelf.catalog.writes.count("_written")
+    assert not orphaned()
+    assert shelf.published.remembered(b"p/a.deb") is not None
+    reads = len(shelf.catalog.reads)
+    shelf.clock.advance(86401)
+    assert shelf.published.remembered(b"p/a.deb") is None
+    shelf.find(b"p/a.deb")
+    assert 2 == len(shelf.catalog.reads) - reads

@@ -10,7 +10,8 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from tests.unit.upkeep.stock import NOW, Stock
-from twisted_pulp.catalog import artifacts, contents, repositories, versions
+from twisted_pulp.catalog import artifacts, contents, links, pulled, remotes, repositories, versions
+from twisted_pulp.settings import Remote
 from twisted_pulp.upkeep import Cleaned, Cleanup
 
 DAY = 86400.0
@@ -128,3 +129,46 @@ async def test_sync_meanwhile(stock: Stock) -> None:
     await cleanup(stock).run()
     known = await stock.catalog.read(artifacts.find, [("sha256", again)])
     assert ({}, set()) == (known, await stored(stock))
+
+
+async def pull(stock: Stock) -> None:
+    """Have what is in stock been pulled through a Remote, and a page have named something else."""
+
+    def save(connection: Any) -> None:
+        remote = remotes.create(connection, "r", Remote(), NOW)
+        found = artifacts.find(connection, [("sha256", sha256) for sha256 in stock.sha256s])
+        new = [pulled.NewPulled(remote.id, f"http://h/{each.id}", each.id) for each in found.values()]
+        pulled.save(connection, new, NOW)
+        links.save(connection, remote.id, [links.LinkRow("http://h/x", "http://h/x", {})], NOW)
+
+    await stock.catalog.write(save)
+
+
+@ensureDeferred
+async def test_pulled_stays(stock: Stock) -> None:
+    """What was pulled through stays, unless something else is said."""
+    await stock.fill(3)
+    await pull(stock)
+    assert Cleaned(content=3) == await cleanup(stock, NOW + 900 * DAY).run()
+
+
+@ensureDeferred
+async def test_pulled_unused(stock: Stock) -> None:
+    """What was pulled through goes when nobody wanted it for so long, and so does what is not named any more."""
+    await stock.fill(3)
+    await pull(stock)
+    late = {"now": lambda: NOW + 30 * DAY}
+    assert Cleaned(content=3) == await Cleanup(stock.catalog, stock.storage, unused=31 * DAY, **late).run()
+    done = await Cleanup(stock.catalog, stock.storage, unused=29 * DAY, **late).run()
+    assert Cleaned(artifacts=3, bytes=300, pulled=3, links=1) == done
+    assert set() == await stored(stock)
+
+
+@ensureDeferred
+async def test_pulled_size(stock: Stock) -> None:
+    """Of what was pulled through no more stays than may."""
+    await stock.fill(3)
+    await pull(stock)
+    done = await Cleanup(stock.catalog, stock.storage, capacity=250, now=lambda: NOW + 2 * DAY).run()
+    assert Cleaned(content=3, artifacts=1, bytes=100, pulled=1) == done
+    assert 2 == len(await stored(stock))
