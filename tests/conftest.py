@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
+import pkgutil
 import random
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -19,7 +22,9 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
+import twisted_pulp
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
+from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
 from tests.servers.fixtures import (
     corpus,
@@ -67,7 +72,7 @@ __all__ = [  # the fixtures of servers are there for all tests
     "tls",
 ]
 
-_LIMIT = 60.0  # seconds an async test may take unless it is marked with limit(seconds)
+_LIMIT = 120.0  # seconds an async test may take unless it is marked with limit(seconds)
 _SEED = pytest.StashKey[int]()
 settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -85,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--seed") is None:  # worker processes get the options, and so the seed
         config.option.seed = random.SystemRandom().randrange(2**32)
     config.stash[_SEED] = config.option.seed
-    config.addinivalue_line("markers", "limit(seconds): let an async test take this long instead of 60 s")
+    config.addinivalue_line("markers", "limit(seconds): let an async test take this long instead of 120 s")
     config.addinivalue_line("markers", "leaves_partials: let a test leave partial files and journals in tmp_path")
 
 
@@ -98,6 +103,21 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 def pytest_report_header(config: pytest.Config) -> str:
     return f"seed: {config.stash[_SEED]} (repeat with --seed)"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without measuring coverage, which would take twice as long; what modules do when imported counts."""
+    tracing = sys.gettrace()
+    if tracing is None:
+        return (yield)
+    for module in pkgutil.walk_packages(twisted_pulp.__path__, "twisted_pulp."):
+        importlib.import_module(module.name)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracing)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -213,7 +233,7 @@ def logged_errors() -> Iterator[LoggedErrors]:
 def nothing_left(
     request: pytest.FixtureRequest, logged_errors: LoggedErrors, reactor: IReactor, system_temp: Path
 ) -> Iterator[None]:
-    """Fail the test when it leaves timers, sockets, files or threads; it may take a second to clean up."""
+    """Fail the test when it leaves timers, sockets, files or threads; it may take some seconds to clean up."""
     stock = functools.partial(Holdings.taken, reactor, system_temp)
     before = stock()
     yield
@@ -234,6 +254,15 @@ def nothing_left(
 def clock() -> Clock:
     """A clock that only the test moves."""
     return Clock()
+
+
+@pytest.fixture
+def lag(reactor: IReactor) -> Iterator[Lag]:
+    """How much longer than on an idle machine the test may take by now: what it times is allowed ``lag.seconds``."""
+    measured = Lag(reactor)
+    measured.start()
+    yield measured
+    measured.stop()
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ class Holdings:
                 call.cancel()
 
 
-def settled(stock: Callable[[], Holdings], before: Holdings, spin: Callable[[], None], tries: int = 100) -> Holdings:
+def settled(stock: Callable[[], Holdings], before: Holdings, spin: Callable[[], None], tries: int = 150) -> Holdings:
     """Take stock again and again, with a *spin* of the reactor between, until nothing is left or *tries* are over."""
     after = stock()
     for _ in range(tries):

@@ -1,7 +1,7 @@
 """
 README's and the docs' examples work as they stand.
 
-- A fence of `python` is a whole program: it runs in a new directory, in a process of its own, for 30 s at most, and
+- A fence of `python` is a whole program: it runs in a new directory, in a process of its own, for 60 s at most, and
   exits 0.
 - In a fence of `console`, each line that begins with `$ pulpdownloader` runs, one after the other in one new directory,
   and exits 0, or what a comment at its end says: `# exits 1`. A backslash goes on in the next line. What else is
@@ -15,11 +15,8 @@ what is there; the directory holds its `files.jsonl`, `urls.txt` and `PULP_MANIF
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
-import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,15 +26,12 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import pytest
 
+from tests.example_forks import Ended, Forks
 from tests.example_site import MIRROR, POOL, lists, sha256, site
 
 ROOT = Path(__file__).parents[1]
 OTHER = "https://other.example"
-SECONDS = 30
-
-# The command as its entry point runs it, whether or not the package is installed.
-PROGRAM = "import sys; from twisted_pulp.cli import main; sys.argv[0] = 'pulpdownloader'; sys.exit(main())"
-COMMAND = [sys.executable, "-c", PROGRAM]
+SECONDS = 60
 FENCE = re.compile(r" *(`{3,}|~{3,})(.*)")
 
 
@@ -85,43 +79,43 @@ def chosen(*info: str) -> pytest.MarkDecorator:
 class Place(NamedTuple):
     """A directory to run examples in, and the site's two addresses."""
 
+    forks: Forks
     directory: Path
     mirror: str
     other: str
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run *command* with the example hosts' URLs led to the site."""
-        environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        return subprocess.run(
-            [self.local(word) for word in command],
-            check=False,
-            cwd=self.directory,
-            env=environ | {"PYTHONPATH": str(ROOT), "PULPDOWNLOADER_DATA": str(self.directory / ".data")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
+    def run(self, *words: str) -> Ended:
+        """Run a script, or the command, with the example hosts' URLs led to the site."""
+        environment = {"PULPDOWNLOADER_DATA": str(self.directory / ".data")}
+        return self.forks.run([self.local(word) for word in words], self.directory, environment, SECONDS)
 
     def local(self, text: str) -> str:
         """Return *text* with the example hosts replaced by the site's addresses."""
         return text.replace(MIRROR, self.mirror).replace(OTHER, self.other)
 
 
+@pytest.fixture(scope="module")
+def forks(system_temp: Path) -> Iterator[Forks]:
+    """Runs one example after the other."""
+    made = Forks()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, forks: Forks) -> Iterator[Place]:
     """A directory with the site's lists in it."""
     with site() as mirror, site() as other:
         for name, content in lists(mirror).items():
             (tmp_path / Path(name).name).write_bytes(content)
-        yield Place(tmp_path, mirror, other)
+        yield Place(forks, tmp_path, mirror, other)
 
 
 @chosen("python")
 def test_python(block: Block, place: Place) -> None:
     """A program of the docs runs to its end."""
     (place.directory / "example.py").write_text(place.local(block.code), encoding="utf-8")
-    result = place.run(sys.executable, "example.py")
+    result = place.run("example.py")
     assert 0 == result.returncode, result.stderr
 
 
@@ -135,7 +129,7 @@ def test_compiles(block: Block) -> None:
 def test_console(block: Block, place: Place) -> None:
     """A command of the docs exits as they say."""
     for command, status in commands(block.code):
-        result = place.run(*COMMAND, *shlex.split(command)[1:])
+        result = place.run(*shlex.split(command))
         assert status == result.returncode, f"{command}\n{result.stdout}{result.stderr}"
 
 

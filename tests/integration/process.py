@@ -33,6 +33,8 @@ reactor.callWhenRunning(reactor.callInThread, time.sleep, 60)
 """,
 }
 _TICK = 0.01
+#: Seconds that a program may take on a busy machine; only one that hangs takes so long.
+PATIENCE = 60.0
 
 Start = Callable[..., "Process"]
 Get = Callable[..., Awaitable["Process"]]
@@ -72,7 +74,7 @@ class Process:
         """The lines of standard output so far."""
         return self.out.splitlines()
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         """Wait until *condition* holds; fails when the program ends or the time is over before."""
         deadline = self._reactor.seconds() + seconds
         while not condition():
@@ -80,7 +82,7 @@ class Process:
             assert self._reactor.seconds() < deadline, f"still waiting\n{self.out}\n{self.err}"
             await deferLater(self._reactor, _TICK)
 
-    async def ended(self, seconds: float = 20) -> int:
+    async def ended(self, seconds: float = PATIENCE) -> int:
         """Wait for its end, and return its exit status."""
         deadline = self._reactor.seconds() + seconds
         while self.popen.poll() is None:

@@ -293,7 +293,7 @@ async def test_slow_iterable(start_command: Start, scripted: Scripted) -> None:
         def slow():
             yield Download(url("/a"), "a")
             # Not before the first one is done; that it can be done is what this shows.
-            assert done.wait(10)
+            assert done.wait(60)
             yield Download(url("/b"), "b")
         with Downloader(hooks=Hooks(done=lambda report: done.set())) as downloader:
             # With the second not yet pulled there is one place left, so the iterable is asked right away.
@@ -635,7 +635,7 @@ async def test_interrupt(start_command: Start, scripted: Scripted, tmp_path: Pat
     )
     await process.until(lambda: scripted.asked(b"/a"))
     process.send(signal.SIGINT)
-    assert 0 == await process.ended(5)
+    assert 0 == await process.ended(30)
     assert (["interrupted", "700"], "") == (process.lines, process.err)
     assert ["b"] == [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
@@ -651,7 +651,7 @@ async def test_interrupt_keeps(start_command: Start, scripted: Scripted, tmp_pat
     process = start_command(scripted.url(""), program=text)
     await process.until(lambda: any(path.stat().st_size > 1_000_000 for path in tmp_path.glob("*a*")))
     process.send(signal.SIGINT)
-    assert 0 != await process.ended(5)
+    assert 0 != await process.ended(30)
     assert "KeyboardInterrupt" in process.err
     assert not (tmp_path / "a").exists()
     again = start_command(scripted.url(""), program=text)

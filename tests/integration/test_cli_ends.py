@@ -20,6 +20,7 @@ from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ra
 BODY = bytes(range(256)) * 8192  # 2 MiB
 DIGEST = hashlib.sha256(BODY).hexdigest()
 HALF = len(BODY) // 2
+_SOON = 10.0  # seconds of a busy machine; what must not be waited for lasts a minute
 
 BROKEN = """
 from twisted_pulp.lists import Inputs
@@ -68,14 +69,14 @@ async def test_interrupted(
     exit_status: int,
     options: tuple[str, ...],
 ) -> None:
-    """A signal ends everything in under a second and says how to go on; then only the rest is asked for."""
+    """A signal ends everything soon and says how to go on; then only the rest is asked for."""
     scripted.on(b"/a", [half, ranged(BODY)])
     command = start_command("get", scripted.url("/a"), *options)
     # What was sent may still be on its way; a quarter of the file is on the disk.
     await command.until(lambda: any(each.stat().st_size >= HALF // 2 for each in tmp_path.glob(".a.pulp-part")))
     began = time.monotonic()
     command.send(number)
-    assert (exit_status, True) == (await command.ended(), time.monotonic() - began < 1)
+    assert (exit_status, True) == (await command.ended(), time.monotonic() - began < _SOON)
     assert ("interrupted: ", True) == (command.err[:13], "the same command goes on from here" in command.err)
     assert (1, False) == (command.err.count("\n"), (tmp_path / "a").exists())
     done = await get(scripted.url("/a"), *options)
@@ -135,7 +136,7 @@ async def test_stuck(start_command: Start, scripted: Scripted, stuck: str) -> No
     await command.until(lambda: len(scripted.requests) >= 2)
     began = time.monotonic()
     command.send(signal.SIGINT)
-    assert (130, True) == (await command.ended(), time.monotonic() - began < 1.2)
+    assert (130, True) == (await command.ended(), time.monotonic() - began < _SOON)
     assert "interrupted: " in command.err
 
 
@@ -241,17 +242,18 @@ async def test_help_imports(start_command: Start, arguments: list[str]) -> None:
 
 
 def test_help_fast() -> None:
-    """Help is there in under 150 ms: it waits for nothing, so that the processor's time is all, on any busy machine."""
+    """Help is there in under 150 ms, where Python and click take 60: it waits for nothing, so the processor is all."""
     # Measuring coverage takes time of its own.
     environ = {name: value for name, value in environment().items() if not name.startswith("COV")}
 
-    def seconds(*arguments: str) -> float:
-        command = [sys.executable, "-c", PULPDOWNLOADER, *arguments]
+    def seconds(program: str, *arguments: str) -> float:
+        command = [sys.executable, "-c", program, *arguments]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL)
         _, exit_status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(exit_status)
         assert 0 == process.returncode
         return used.ru_utime + used.ru_stime
 
+    yard = min(seconds("import click") for _ in range(5))
     for arguments in HELP:
-        assert min(seconds(*arguments) for _ in range(5)) < 0.15
+        assert min(seconds(PULPDOWNLOADER, *arguments) for _ in range(5)) < max(0.15, 2.5 * yard)

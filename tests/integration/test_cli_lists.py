@@ -239,4 +239,4 @@ async def test_lazy(start_command: Start, scripted: Scripted) -> None:
     assert written < 3 << 17
     go.callback(None)
     command.popen.stdin.close()
-    assert (0, written // len(line % 0)) == (await command.ended(40), len(scripted.requests))
+    assert (0, written // len(line % 0)) == (await command.ended(), len(scripted.requests))

@@ -38,7 +38,7 @@ def test_error_descriptor():
     kept.append(os.open("/dev/null", os.O_RDONLY))
 
 def test_error_thread():
-    threading.Thread(target=time.sleep, args=(3,), daemon=True).start()
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 
 @ensureDeferred
 async def test_passed_pool_thread():

@@ -421,7 +421,7 @@ async def test_interrupted(program: Program, scripted: Scripted, reactor: IReact
         while not (program.directory / ATTRS.name).exists():
             await deferLater(reactor, 0.01)
         process.send_signal(signal.SIGINT)
-        ended = await deferToThreadPool(reactor, reactor.getThreadPool(), process.communicate, timeout=10)
+        ended = await deferToThreadPool(reactor, reactor.getThreadPool(), process.communicate, timeout=60)
     finally:
         process.kill()
         process.communicate()

@@ -38,7 +38,7 @@ StartNetwork = Callable[..., Network]
 StartProxy = Callable[..., Awaitable[ProxyServer]]
 StartOpenSSL = Callable[..., Awaitable[OpenSSLServer]]
 
-_PATIENCE = 15.0  # seconds; more than nginx is given to stop
+_PATIENCE = 45.0  # seconds; more than nginx is given to stop
 
 __all__ = [
     "StartFTP",

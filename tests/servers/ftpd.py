@@ -19,7 +19,7 @@ from tests.servers.reactor import IReactor
 __all__ = ["FTPServer"]
 
 _TICK = 0.01
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 _VSFTPD = """\
 listen=YES

@@ -17,7 +17,7 @@ from tests.servers.client import Socket
 from tests.servers.reactor import IReactor
 
 _TICK = 0.01
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 _CONFIG = """\
 daemon off;

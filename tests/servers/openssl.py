@@ -14,7 +14,7 @@ from tests.servers.reactor import IReactor
 __all__ = ["OpenSSLServer"]
 
 _TICK = 0.005
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 
 @define(eq=False, kw_only=True)

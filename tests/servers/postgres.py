@@ -22,7 +22,7 @@ from tests.servers.programs import require
 __all__ = ["Postgres"]
 
 _TICK = 0.02
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _USER = "postgres"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",

@@ -23,7 +23,7 @@ from tests.servers.reactor import IReactor
 
 _starts = itertools.count()
 _TICK = 0.01
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 #: What proxies that want credentials take.
 USERNAME, PASSWORD = "user", "S3CR3T-proxy"
 

@@ -409,7 +409,7 @@ def test_fifo(tmp_path: Path) -> None:
     found: list[tuple[int, bytes]] = []
     thread = threading.Thread(target=lambda: found.append(refused(tmp_path, url_of(tmp_path / "fifo"))), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert [(403, b"not a regular file")] == found
 
 

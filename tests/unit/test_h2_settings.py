@@ -45,7 +45,7 @@ def key(remote: Remote, scheme: bytes) -> object:
 
 def test_imported_when_it_is_needed() -> None:
     """Nothing of ours for HTTP/2, and so nothing of h2 but what Twisted itself may load, comes before it is wanted."""
-    done = subprocess.run([sys.executable, "-c", LAZY], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", LAZY], check=True, capture_output=True, text=True, timeout=60)
     assert ["0", "0", "6"] == done.stdout.split("\n")[:3]
 
 

@@ -18,7 +18,7 @@ from twisted_pulp.http import Resolver
 
 V4 = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))
 V6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 80, 0, 0))
-PATIENCE = 10.0  # seconds a thread may take
+PATIENCE = 60.0  # seconds a thread may take
 
 
 class Turns:

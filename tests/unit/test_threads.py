@@ -25,7 +25,7 @@ class Inbox:
 
     def turn(self) -> None:
         """Wait for a call and make it."""
-        self.calls.get(timeout=10)()
+        self.calls.get(timeout=60)()
 
     def until(self, d: Deferred[Any]) -> Any:
         """Return the result of *d*."""
@@ -73,7 +73,7 @@ def test_order(threads: WriterThreads, inbox: Inbox) -> None:
 
 def test_side_by_side(threads: WriterThreads, inbox: Inbox) -> None:
     """Two lanes work at the same time."""
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
     calls = [threads.lane()(both.wait) for _ in range(2)]
     assert {0, 1} == {inbox.until(call) for call in calls}
 
@@ -97,7 +97,7 @@ def test_told_once(threads: WriterThreads, inbox: Inbox) -> None:
     ready = threading.Event()
     calls = [call(abs, -number) for number in range(3)]
     call(ready.set)
-    assert ready.wait(10)
+    assert ready.wait(60)
     inbox.turn()
     assert [0, 1, 2] == [result_of(each) for each in calls]
 

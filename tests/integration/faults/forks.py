@@ -166,7 +166,7 @@ class Forks:
         err.touch()
         self._popen.stdin.write(order.encode() + b"\n")
         self._popen.stdin.flush()
-        await self.until(lambda: self._read(1) is not None, 30)
+        await self.until(lambda: self._read(1) is not None)
         self._current = Fork(self, int(self._taken()), out, err)
         return self._current
 
@@ -185,7 +185,7 @@ class Forks:
         if self._current is not None and self._read(1) is not None:
             self._current.status, self._current = int(self._taken()), None
 
-    async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Wait until *condition* holds."""
         deadline = self._reactor.seconds() + seconds
         while not condition():

@@ -24,6 +24,7 @@ INSIDE = "from tests.integration.faults.inside import main; main()"
 #: The command line.
 CLI = "import sys; from twisted_pulp.cli import main; sys.argv[0] = 'pulpdownloader'; sys.exit(main())"
 _TICK = 0.005
+_PATIENCE = 60.0  # seconds; only a program that hangs takes so long
 
 Start = Callable[..., "Program"]
 
@@ -75,7 +76,7 @@ class Program:
         """What it wrote to standard output, read as JSON."""
         return json.loads(self.out.read_text())
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = _PATIENCE) -> None:
         """Wait until *condition* holds; fails when the program ends or the time is over before."""
         deadline = self._reactor.seconds() + seconds
         while not condition():
@@ -83,7 +84,7 @@ class Program:
             assert self._reactor.seconds() < deadline, f"still waiting\n{self.said}"
             await deferLater(self._reactor, _TICK)
 
-    async def ended(self, seconds: float = 30) -> int:
+    async def ended(self, seconds: float = _PATIENCE) -> int:
         """Wait for its end, and return its exit status."""
         deadline = self._reactor.seconds() + seconds
         while self.popen.poll() is None:

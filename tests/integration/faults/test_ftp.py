@@ -11,6 +11,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.protocol import Protocol, ServerFactory
 
 from tests.integration.faults.invariants import SECRET, Fetcher, quick
+from tests.lag import Lag
 from tests.servers.fixtures import StartFTP
 from tests.servers.ftp import FTP, Answer, Control, cut, silence
 from tests.servers.reactor import IReactor
@@ -85,12 +86,12 @@ async def test_row_52_2_data_connection_refused(fetcher: Fetcher, ftp: FTP) -> N
 
 @pytest.mark.parametrize("verb", ["", "USER", "PASS", "TYPE", "SIZE", "MDTM", "EPSV", "RETR"])
 @ensureDeferred
-async def test_row_52_3_control_stalls(fetcher: Fetcher, ftp: FTP, verb: str) -> None:
+async def test_row_52_3_control_stalls(fetcher: Fetcher, ftp: FTP, verb: str, lag: Lag) -> None:
     """A server that does not answer is given up after the headers' timeout, and asked again."""
     ftp.on(verb, [silence, None])
     report = await fetched(fetcher, ftp, SHORT)
     assert [HeadersTimeout, type(None)] == errors(report)
-    assert 0.3 <= report.finished - report.started < 1.5
+    assert 0.3 <= report.finished - report.started < 1.5 + lag.seconds
 
 
 @pytest.mark.parametrize("proven", [True, False])
@@ -257,12 +258,12 @@ async def test_row_52_8_many_lines(fetcher: Fetcher, ftp: FTP, greeting: bytes) 
     ],
 )
 @ensureDeferred
-async def test_row_52_9_garbage(fetcher: Fetcher, ftp: FTP, greeting: bytes) -> None:
+async def test_row_52_9_garbage(fetcher: Fetcher, ftp: FTP, greeting: bytes, lag: Lag) -> None:
     """What is no FTP is a protocol error, at once; too much of it is not kept."""
     ftp.on("", [greeting])
     report = await fetched(fetcher, ftp)
     assert [ProtocolError] == errors(report)
-    assert report.finished - report.started < 0.5
+    assert report.finished - report.started < 0.5 + lag.seconds
 
 
 @pytest.mark.parametrize(

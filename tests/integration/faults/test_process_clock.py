@@ -48,7 +48,7 @@ async def jump(start: Start, scripted: Scripted, directory: Path, by: str, monot
     }
     given = {"file": str(moved), "by": by, "url": scripted.url("/file"), "size": len(body), "monotonic": monotonic}
     program = start(_JUMP, json.dumps(given), environment=environment)
-    assert 0 == await program.ended(10), program.said
+    assert 0 == await program.ended(), program.said
     return program.result
 
 

@@ -9,6 +9,7 @@ from pytest_twisted import ensureDeferred
 
 from tests.integration.faults.conftest import Fetchers
 from tests.integration.faults.invariants import Fetcher, quick
+from tests.lag import Lag
 from tests.servers.answers import head
 from tests.servers.scripted import Close, Forever, Scripted, Send, Stall, Step, ok
 from twisted_pulp import Retry
@@ -197,13 +198,13 @@ async def test_row_39_head_with_body(fetchers: Fetchers, scripted: Scripted, mor
 )
 @ensureDeferred
 async def test_row_43_versions(
-    fetcher: Fetcher, scripted: Scripted, steps: tuple[Step, ...], kind: type[DownloadError] | None
+    fetcher: Fetcher, scripted: Scripted, steps: tuple[Step, ...], kind: type[DownloadError] | None, lag: Lag
 ) -> None:
     """Row 43: HTTP/1.1 and 1.0 are spoken; 0.9, 2, and other protocols are typed errors, and at once."""
     scripted.on(b"/file", [steps])
     report = await fetcher.fetch(scripted.url("/file"), BODY, proven=False, remote=NEVER)
     assert (kind or type(None)) is type(report.error)
-    assert report.finished - report.started < 0.5
+    assert report.finished - report.started < 0.5 + lag.seconds
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -30,7 +30,7 @@ MOUNT = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
 def _can(*command: str) -> bool:
     if shutil.which(command[0]) is None:
         return False
-    return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
 
 strace = pytest.mark.skipif(

@@ -201,7 +201,7 @@ async def test_row_68_gone(forks: Forks, upstream: Halted, tmp_path: Path, serve
     await deferToThread(server.stop)
     gate.callback(None)
     process.send(signal.SIGINT)
-    assert 130 == await process.ended(10)
+    assert 130 == await process.ended()
     refused = await forks.run("--data", data, "--database", database, "repository", "list")
     assert (1, True) == (refused.status, refused.err.startswith("failed: postgresql"))
     await deferToThread(server.start)

@@ -18,6 +18,7 @@ from tests.integration.faults.inside import body_of
 from tests.integration.faults.invariants import quick
 from tests.integration.faults.program import INSIDE, Start
 from tests.integration.faults.sockets import Counting
+from tests.lag import Lag
 from tests.servers.corpus import Corpus
 from tests.servers.faulty import Faulty
 from tests.servers.fixtures import StartNginx, StartScripted
@@ -147,14 +148,14 @@ async def test_row_23_few_files(start: Start, scripted: Scripted, campaign_count
     scripted.default = lambda asked: ranged(body_of(int(asked.path[1:]), size), delay=0.01)(asked)
     given = {"files": 128, "count": count, "size": size, "concurrency": count, "connections": 100, "retries": 1000}
     program = start(INSIDE, "few_files", json.dumps(given | {"url": scripted.url("")}))
-    assert 0 == await program.ended(50), program.said
+    assert 0 == await program.ended(100), program.said
     found = program.result
     assert {None} == {report["error"] for report in found["reports"]}
     assert count == len(found["reports"])
 
 
 @ensureDeferred
-async def test_row_22_no_connection_for_those_who_wait(scripted: Scripted, fetchers: Fetchers) -> None:
+async def test_row_22_no_connection_for_those_who_wait(scripted: Scripted, fetchers: Fetchers, lag: Lag) -> None:
     """Row 22: a download that waits to try again holds no connection: the next one uses it meanwhile."""
     scripted.on(b"/busy", [status(503, [(b"Retry-After", b"1")]), ok(b"busy")])
     scripted.on(b"/file", [ok(b"file")])
@@ -165,7 +166,7 @@ async def test_row_22_no_connection_for_those_who_wait(scripted: Scripted, fetch
     busy, other = await fetcher.many(wanted, concurrency=2)
     assert [None, None] == [busy.error, other.error]
     assert 1 <= busy.finished - busy.started
-    assert other.finished - other.started < 0.9
+    assert other.finished - other.started < 0.9 + lag.seconds
     assert 1 == scripted.high_water
 
 

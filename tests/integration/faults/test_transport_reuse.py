@@ -10,6 +10,7 @@ from pytest_twisted import ensureDeferred
 
 from tests.integration.faults.conftest import Fetchers
 from tests.integration.faults.invariants import Fetcher, quick
+from tests.lag import Lag
 from tests.servers.answers import head
 from tests.servers.scripted import Close, HalfClose, Request, Reset, Scripted, Send, Stall, Steps, Wait, ok
 from twisted_pulp import Download, Retry
@@ -81,24 +82,24 @@ async def test_row_16_no_resend_after_a_byte(fetcher: Fetcher, scripted: Scripte
 
 
 @ensureDeferred
-async def test_row_17_half_closed(fetcher: Fetcher, scripted: Scripted) -> None:
+async def test_row_17_half_closed(fetcher: Fetcher, scripted: Scripted, lag: Lag) -> None:
     """Row 17: a peer that half-closes and never closes has delivered all the same, and loses its connection."""
     scripted.on(b"/file", [(*ok(BODY), HalfClose(), Stall())])
     for name in ("one", "two"):
         report = await fetcher.fetch(scripted.url("/file"), BODY, name=name, remote=NEVER)
         assert report.error is None
-        assert report.finished - report.started < 0.5
+        assert report.finished - report.started < 0.5 + lag.seconds
     assert [0, 1] == [request.connection for request in scripted.requests]
 
 
 @ensureDeferred
-async def test_row_17_half_closed_early(fetcher: Fetcher, scripted: Scripted) -> None:
+async def test_row_17_half_closed_early(fetcher: Fetcher, scripted: Scripted, lag: Lag) -> None:
     """Row 17: a peer that half-closes in the middle of the body is no reason to wait for a timeout."""
     scripted.on(b"/file", [(Send(head(200, [(b"Content-Length", b"3000")]) + BODY), HalfClose(), Stall())])
     report = await fetcher.fetch(scripted.url("/file"), BODY, remote=NEVER)
     assert isinstance(report.error, DownloadError)
     assert report.error.retryable
-    assert report.finished - report.started < 0.5
+    assert report.finished - report.started < 0.5 + lag.seconds
 
 
 @pytest.mark.parametrize("extra", [b"x", EVIL, b"HTTP/1.1 200 OK\r\n", EVIL[:-1]], ids=["x", "answer", "line", "most"])
