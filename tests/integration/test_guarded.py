@@ -13,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve
 from pytest_twisted import async_yield_fixture, ensureDeferred
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.protocol import Factory, Protocol
 
+from tests.integration.canary import Canary, Names, at, canary
 from tests.servers.dns import NameServer, Reply
-from tests.servers.fixtures import StartFTP, StartScripted, in_time
+from tests.servers.fixtures import StartFTP, StartScripted
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Close, Scripted, Send, ok, status
 from tests.spellings import PRIVATE, spellings
@@ -29,76 +26,14 @@ from twisted_pulp import AddressPolicy, Context, Download, DownloadReport, Memor
 from twisted_pulp.errors import BlockedAddress, HTTPStatusError, PulpError, RedirectError, SettingsError
 from twisted_pulp.metalink import read_metalink
 
+__all__ = ["canary"]
+
 BODY = b"public" * 1000
 SHA256 = hashlib.sha256(BODY).hexdigest()
 DIGESTS = {"sha256": SHA256}
 PUBLIC = "127.0.0.2"
 POLICY = AddressPolicy(allow=PUBLIC, ports="1-65535")
 ONCE = Retry(retries=0)
-
-
-@define(eq=False)
-class Canary(Factory):
-    """
-    What must not be reached.
-
-    :ivar port: the same at every address.
-    :ivar hits: connections so far.
-    """
-
-    noisy = False
-    port: int = 0
-    hits: int = 0
-    _listening: list[IListeningPort] = field(factory=list)
-
-    def listen(self, reactor: IReactor) -> None:
-        """Listen at each loopback address of this machine."""
-        first = reactor.listenTCP(0, self, interface="127.0.0.1")
-        self.port = first.getHost().port  # type: ignore[attr-defined]
-        self._listening.append(first)
-        if socket.has_ipv6:
-            self._listening.append(reactor.listenTCP(self.port, self, interface="::1"))
-
-    async def close(self) -> None:
-        """Stop."""
-        for each in self._listening:
-            stopped = each.stopListening()
-            if stopped is not None:
-                await stopped
-
-    def buildProtocol(self, addr: object) -> Protocol:
-        """Count a hit, and answer."""
-        self.hits += 1
-        return Singing()
-
-
-class Singing(Protocol):
-    """Answers whatever it is asked."""
-
-    def dataReceived(self, data: bytes) -> None:
-        """Answer."""
-        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n!")  # type: ignore[union-attr]
-        self.transport.loseConnection()  # type: ignore[union-attr]
-
-
-class Names:
-    """A resolver that has the same addresses for every name."""
-
-    def __init__(self, *addresses: str) -> None:
-        self._addresses = addresses
-
-    def lookup(self, host: str, port: int) -> Deferred[Any]:
-        """Answer at once."""
-        return succeed([(IPv6Address if ":" in each else IPv4Address)("TCP", each, port) for each in self._addresses])
-
-
-@async_yield_fixture
-async def canary(reactor: IReactor) -> AsyncIterator[Canary]:
-    """What must not be reached."""
-    made = Canary()
-    made.listen(reactor)
-    yield made
-    await in_time(reactor, made.close())
 
 
 @async_yield_fixture
@@ -122,13 +57,6 @@ async def fetched(context: Context, url: str | Download, upstream: Remote | None
     (report,) = [each async for each in downloader.download_all([download])]
     await downloader.close()
     return report
-
-
-def at(url: str, port: int) -> str:
-    """Return *url*, of the web and without a port, at *port*."""
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host}:{port}{slash}{path}"
 
 
 # Spellings

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from twisted_pulp.api._call import Call
 from twisted_pulp.api._problems import Refused, wrong
+from twisted_pulp.api._retained import retained
 from twisted_pulp.api._route import LIMIT, Answer, Route, after
 from twisted_pulp.catalog import remotes
 from twisted_pulp.documents import NewRemote, Page, Remote, RemoteChange
@@ -85,6 +86,8 @@ def _made(call: Call, before: Settings, fields: dict[str, Any]) -> dict[str, Any
     except SettingsError as error:
         pointer = "/url" if error.field == "url" else "/settings/" + error.field.replace(".", "/")
         raise wrong(pointer, f"must be {error.allowed}") from error
+    for name in retained(before, remote, fields):
+        raise wrong(f"/settings/{name.replace('.', '/')}", "must be said again where the remote's way changes")
     urls = [remote.url, *remote.mirrors, *remote.origins, remote.proxy and remote.proxy.url, remote.mirror_list]
     policy = getattr(call.running.context, "policy", None)
     for url in urls:

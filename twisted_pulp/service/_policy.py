@@ -15,8 +15,13 @@ _POSTGRESQL = 5432
 
 
 def policy_of(settings: Settings, ports: Iterable[int]) -> AddressPolicy:
-    """Return the policy of *settings*, which refuses what the daemon listens at, its *ports*, and its database too."""
+    """
+    Return the policy of *settings*, which refuses what the daemon listens at, its *ports*, and its database too.
+
+    The proxies and name servers of the settings' own remotes may be used, also in jobs for other people's URLs.
+    """
     own = {f"*:{port}" for port in ports}
     if settings.database is not None and settings.database.startswith("postgresql"):
         own.add(f"*:{urlsplit(settings.database).port or _POSTGRESQL}")
-    return attrs.evolve(settings.ssrf, own=(*settings.ssrf.own, *sorted(own)))
+    policy = settings.ssrf.trusting(settings.remotes.values())
+    return attrs.evolve(policy, own=(*policy.own, *sorted(own)))
