@@ -11,15 +11,16 @@ import pytest
 import pytest_twisted
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
 from tests.servers.reactor import IReactor
 from tests.unit.stages.surroundings import World
 from twisted_pulp.catalog import Catalog
 from twisted_pulp.context import Context
-from twisted_pulp.jobs import DownloadKind, ItemSpec, Job, Jobs, LocalBroker, Worker
+from twisted_pulp.jobs import DownloadKind, IJobKind, ItemSpec, Job, Jobs, LocalBroker, Task, Worker
 from twisted_pulp.testing import FakeSite
 
-__all__ = ["Heard", "Shop", "shop", "site"]
+__all__ = ["ByHand", "Heard", "Shop", "offered", "shop", "site"]
 
 SITE = "http://site/"
 
@@ -57,6 +58,38 @@ class Heard:
         return waiting
 
 
+@implementer(IJobKind)
+@define(eq=False)
+class ByHand:
+    """
+    A kind of job that the test does.
+
+    :ivar yields: whether its jobs can be interrupted.
+    :ivar begun: tasks, in the order in which they were begun, with what is to be fired.
+    """
+
+    yields: bool = False
+    begun: list[tuple[Task, Deferred[Any]]] = field(init=False, factory=list)
+    cancelled: list[Task] = field(init=False, factory=list)
+    _waiting: list[tuple[int, Deferred[None]]] = field(init=False, factory=list)
+
+    def run(self, task: Task) -> Deferred[Any]:
+        """Begin, and wait for the test."""
+        d: Deferred[Any] = Deferred(lambda _: self.cancelled.append(task))
+        self.begun.append((task, d))
+        for count, waiting in [each for each in self._waiting if each[0] <= len(self.begun)]:
+            self._waiting.remove((count, waiting))
+            waiting.callback(None)
+        return d
+
+    async def has(self, count: int) -> None:
+        """Wait until so many were begun."""
+        if len(self.begun) < count:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append((count, waiting))
+            await waiting
+
+
 @define(eq=False)
 class Shop:
     """Everything that runs jobs."""
@@ -69,10 +102,12 @@ class Shop:
     heard: Heard
     workers: list[Worker] = field(init=False, factory=list)
 
-    def worker(self, kinds: dict[str, Any] | None = None, *, holder: str = "one", **fields: Any) -> Worker:
+    def worker(
+        self, kinds: dict[str, Any] | None = None, *, holder: str = "one", clock: Any = None, **fields: Any
+    ) -> Worker:
         """Return a worker that is not started yet; it is stopped at the end."""
         stock = {"download": DownloadKind(self.context, str(self.directory))}
-        made = Worker(self.jobs, kinds or stock, self.reactor, holder=holder, **fields)
+        made = Worker(self.jobs, kinds or stock, clock or self.reactor, holder=holder, **fields)
         self.workers.append(made)
         return made
 
@@ -80,6 +115,11 @@ class Shop:
         """Wait until a job is over, and return it."""
         await self.heard.until(uid, "completed", "failed", "cancelled")
         return await self.jobs.get(uid)
+
+    async def settled(self) -> None:
+        """Wait until the workers have done what they do with the catalog."""
+        while any(worker._working for worker in self.workers):
+            await self.catalog.read(lambda connection: None)
 
     def file(self, path: str) -> bytes:
         """Return a downloaded file."""

@@ -136,9 +136,11 @@ def _row(row: Any) -> ItemRow:
 
 def finish(
     connection: Connection, job_id: int, fence: int, uid: str, ended: Sequence[Ended], now: float
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """
-    Note what became of items; what was noted before stays. Return how many of these are done and have failed now.
+    Note what became of items; what was noted before stays.
+
+    :returns: how many of these are done now, how many have failed, and the bytes of those done.
 
     :raises LeaseLost: the job is not ours any more, and nothing is noted.
     """
@@ -149,16 +151,16 @@ def finish(
     if new:
         connection.execute(_FINISH, [_ended(job_id, each, now) for each in new])
     done = [each for each in new if each.state == "completed"]
-    failed = sum(each.state == "failed" for each in new)
+    failed, bytes = sum(each.state == "failed" for each in new), sum(each.bytes for each in done)  # noqa: A001 -- of the row
     counted = {
         "done": job.c.done + len(done),
         "failed": job.c.failed + failed,
-        "bytes": job.c.bytes + sum(each.bytes for each in done),
+        "bytes": job.c.bytes + bytes,
     }
     if done or failed:
         counted["deaths"] = literal(0)
     connection.execute(update_of(job).where(job.c.id == job_id).values(counted))
-    return len(done), failed
+    return len(done), failed, bytes
 
 
 _UNFINISHED = select(item.c.number).where(

@@ -174,17 +174,12 @@ def drop(connection: Connection, lost: Sequence[JobRow], fate: Callable[[JobRow]
     return dropped
 
 
-def progress(
-    connection: Connection, id: int, fence: int, uid: str, *, total: int, done: int, failed: int, bytes: int
-) -> None:
-    """
-    Note how far a job without items is.
-
-    :raises LeaseLost: it is not ours any more.
-    """
-    values = {"total": total, "done": done, "failed": failed, "bytes": bytes}
-    if not connection.execute(_FENCED.values(values), {"id_": id, "fence_": fence}).rowcount:
-        raise LeaseLost(uid)
+def progress(connection: Connection, figures: Mapping[tuple[int, int], Mapping[str, int]]) -> None:
+    """Note how far jobs without items are: id and fence -> figures; those that are not ours any more are left out."""
+    for (id, fence), values in figures.items():  # noqa: A001 -- the column
+        if not values:
+            continue
+        connection.execute(_FENCED.values(dict(values)), {"id_": id, "fence_": fence})
 
 
 _FENCED = update_of(job).where(
@@ -205,13 +200,17 @@ def end(
     run_after: float | None = None,
     failures: int = 0,
     parked: bool = False,
+    figures: Mapping[str, int] | None = None,
 ) -> JobRow:
     """
     End a run: its job is in this *state* then.
 
+    :param figures: of a job without items: how far it is.
+
     :raises LeaseLost: it is not ours any more.
     """
     values = {
+        **(figures or {}),
         "state": state,
         "holder": None,
         "fence": fence + 1,

@@ -7,7 +7,9 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as Late
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
@@ -29,7 +31,7 @@ class Run:
     :param kind: does it.
     :param judge: says what becomes of the job, from the error (or None) and the result.
     :ivar row: of the catalog, with its fence.
-    :ivar began: by the monotonic clock.
+    :ivar began: by the monotonic clock, as *stopped*: when it was told to end.
     """
 
     _log = Logger()
@@ -39,6 +41,7 @@ class Run:
     task: Task
     _judge: Callable[[JobRow, BaseException | None, Any], Outcome]
     began: float
+    stopped: float = field(init=False, default=0.0)
     _wish: str | None = field(init=False, default=None)
     _lost: bool = field(init=False, default=False)
     _cancelled: bool = field(init=False, default=False)
@@ -51,7 +54,11 @@ class Run:
         error, result = None, None
         try:
             self._running = self._kind.run(self.task)
+            if self._cancelled:  # before it had begun
+                self._running.cancel()
             result = await self._running
+        except GeneratorExit:
+            raise
         except BaseException as failure:
             error = failure
         try:
@@ -81,6 +88,7 @@ class Run:
                 run_after=None if outcome.delay is None else now + outcome.delay,
                 failures=outcome.failures,
                 parked=outcome.parked,
+                figures=self.task.figures,
             )
         except LeaseLost:
             return None
@@ -96,16 +104,26 @@ class Run:
         if broken_off or isinstance(error, Unfinished):
             return Outcome(state=self._wish or "waiting", failures=self.row.failures, error=self.row.error)
         if error is not None and not isinstance(error, PulpError | CancelledError):
-            self._log.failure("job {uid} failed", uid=self.row.uid)
+            self._log.failure("job {uid} failed", failure=Failure(error), uid=self.row.uid)
         return self._judge(self.row, error, result)
 
     def seen(self, job: Job) -> Job:
         """Return *job* with the figures of now."""
         return self.task.seen(job) if job.state == "running" else job
 
-    def stop(self) -> None:
-        """Let it end without beginning anything new."""
-        self.task.stopping = True
+    @property
+    def yields(self) -> bool:
+        """Whether it can be ended early at little cost."""
+        return bool(self._kind.yields)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self.task.stopping
+
+    def stop(self, now: float) -> None:
+        """Let it end without beginning anything new; *now* by the monotonic clock."""
+        self.task.stopping, self.stopped = True, now
 
     def halt(self, state: str) -> Deferred[None]:
         """
@@ -122,7 +140,7 @@ class Run:
         """Break it off, and wait for its end, for *patience* seconds at most."""
         try:
             await self.halt(state).addTimeout(patience, self._jobs.reactor)
-        except TimeoutError:
+        except Late:
             self._log.warn("job {uid} does not end", uid=self.row.uid)
 
     def _end(self) -> Deferred[None]:
@@ -137,6 +155,7 @@ class Run:
 
     def _cancel(self) -> None:
         # Once: it may be noting what it has finished already.
-        if self._running is not None and not self._cancelled:
+        if not self._cancelled:
             self._cancelled = True
-            self._running.cancel()
+            if self._running is not None:
+                self._running.cancel()

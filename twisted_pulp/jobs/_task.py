@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from twisted_pulp.catalog import Catalog, items, leases
+from twisted_pulp.catalog import Catalog, items
 from twisted_pulp.catalog.items import Ended, ItemRow
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.jobs._telling import Telling
@@ -40,6 +40,7 @@ class Task:
     cancelled: bool = field(init=False, default=False)
     parts: Sequence[Mapping[str, Any]] = field(init=False, default=())
     _figures: dict[str, int] = field(init=False)
+    _given: bool = field(init=False, default=False)
     _coming: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
@@ -75,11 +76,9 @@ class Task:
         :raises LeaseLost: the job is not ours any more, and nothing is noted.
         """
         row = self._row
-        done, failed = await self.catalog.write(items.finish, row.id, row.fence, row.uid, ended, self.now())
-        figures = self._figures
-        figures["done"] += done
-        figures["failed"] += failed
-        figures["bytes"] += sum(each.bytes for each in ended if each.state == "completed")
+        changed = await self.catalog.write(items.finish, row.id, row.fence, row.uid, ended, self.now())
+        for name, more in zip(("done", "failed", "bytes"), changed, strict=True):
+            self._figures[name] += more
         self.told()
 
     def coming(self, bytes: int) -> None:
@@ -98,6 +97,7 @@ class Task:
     ) -> None:
         """Say how far a job without items is; what is None stays."""
         given = {"total": total, "done": done, "failed": failed, "bytes": bytes}
+        self._given = True
         self._figures.update({name: value for name, value in given.items() if value is not None})
         if parts is not None:
             self.parts = parts
@@ -113,14 +113,10 @@ class Task:
         figures: dict[str, Any] = dict(self._figures)
         return evolve(job, **figures)
 
-    async def save(self) -> None:
-        """
-        Keep the figures of a job without items.
-
-        :raises LeaseLost: the job is not ours any more.
-        """
-        row = self._row
-        await self.catalog.write(leases.progress, row.id, row.fence, row.uid, **self._figures)
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the catalog does not know by itself: how far a job without items is."""
+        return dict(self._figures) if self._given else {}
 
     def item_failed(self, item: Wanted, url: str, error: str | None) -> None:
         """Let those who watch know of an item that failed."""

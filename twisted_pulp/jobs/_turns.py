@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.catalog.leases import Candidate
 
-__all__ = ["Turns", "begun"]
+__all__ = ["Place", "Turns", "begun", "crowding"]
 
 #: Remotes that are remembered.
 _MOST = 10_000
@@ -42,6 +42,41 @@ class Turns:
         self._served[remote] = self._count
         if len(self._served) > _MOST:
             del self._served[next(iter(self._served))]
+
+
+@frozen
+class Place:
+    """
+    A job that runs, and could be interrupted.
+
+    :ivar rank: minus its priority.
+    :ivar seconds: for which it has run.
+    """
+
+    id: int
+    remote: str
+    rank: int
+    seconds: float
+
+
+def crowding(
+    places: Sequence[Place], candidates: Sequence[Candidate], running: Mapping[str, int], slice_: float
+) -> Place | None:
+    """
+    Return which of *places* is to be left to one of *candidates*; None: none.
+
+    That is one of a lower priority, or one that has had its *slice_* of time while a remote has nothing that runs.
+
+    :param running: how many jobs of each remote run.
+    """
+    if not places or not candidates:
+        return None
+    lowest = max(places, key=lambda each: (each.rank, each.seconds))
+    if min(each.rank for each in candidates) < lowest.rank:
+        return lowest
+    idle = [each.rank for each in candidates if not running.get(each.remote)]
+    had = [each for each in places if each.seconds >= slice_ and idle and each.rank >= min(idle)]
+    return max(had, key=lambda each: (running.get(each.remote, 0), each.seconds), default=None)
 
 
 def begun(

@@ -20,7 +20,7 @@ from twisted_pulp.jobs._outcome import BACKOFF, Outcome, after_death, after_run
 from twisted_pulp.jobs._run import Run
 from twisted_pulp.jobs._silence import Silence
 from twisted_pulp.jobs._task import Task
-from twisted_pulp.jobs._turns import Turns, begun
+from twisted_pulp.jobs._turns import Place, Turns, begun, crowding
 from twisted_pulp.jobs._values import job_of
 from twisted_pulp.settings import Retry
 
@@ -46,6 +46,8 @@ class Worker:
     :param attempts: runs of one job in a row that may fail; default 5.
     :param backoff: how long a job waits after each; its retries do not count.
     :param poll: seconds between two looks for what nobody has told; default 1.
+    :param slice: seconds after which a job that can be interrupted makes room for one of a remote that has none;
+        default 30. For a job with a higher priority it does so at once.
     :param uniform: as `random.uniform`, the default; for jitter.
     :ivar filled: called when a run has met a full disk, and so nothing more is begun; `Space` lets it go on.
     """
@@ -60,6 +62,7 @@ class Worker:
     attempts: int = field(kw_only=True, default=5)
     backoff: Retry = field(kw_only=True, default=BACKOFF)
     poll: float = field(kw_only=True, default=1.0)
+    slice: float = field(kw_only=True, default=30.0)
     _uniform: Callable[[float, float], float] = field(kw_only=True, default=random.uniform)
     filled: Callable[[], object] = field(init=False, default=lambda: None)
     _runs: dict[int, Run] = field(init=False, factory=dict)
@@ -129,7 +132,7 @@ class Worker:
         if unsubscribe is not None:
             unsubscribe()
         for run in self._runs.values():
-            run.stop()
+            run.stop(self._reactor.seconds())
         late = self._reactor.callLater(grace, self._halt_all) if self._ends and grace > 0 else None
         if late is None:
             self._halt_all()
@@ -187,10 +190,9 @@ class Worker:
         task = Task(jobs.catalog, jobs.telling, jobs.now, row, last)
         run = self._runs[row.id] = Run(jobs, row, kind, task, self._judged, self._reactor.seconds())
         jobs.telling.changed(job_of(row))
-        ended: Deferred[None] = Deferred.fromCoroutine(self._run(run))
-        if row.id in self._runs:
-            self._ends[row.id] = ended
-        if self._unsubscribe is None:
+        self._ends[row.id] = Deferred()
+        Deferred.fromCoroutine(self._run(run))
+        if self._unsubscribe is None and row.id in self._runs:
             run.halt("waiting")
 
     async def _run(self, run: Run) -> None:
@@ -200,7 +202,7 @@ class Worker:
             self._log.failure("job {uid} could not be ended", uid=run.row.uid)
             outcome = None
         del self._runs[run.row.id]
-        self._ends.pop(run.row.id, None)
+        self._ends.pop(run.row.id).callback(None)
         if outcome is not None and outcome.full:
             self.pause()
             self.filled()
@@ -236,6 +238,9 @@ class Worker:
             began = self._reactor.seconds()
             try:
                 kept = await self._jobs.catalog.write(leases.beat, self.holder, mine) if mine else {}
+                figures = {(each.row.id, each.row.fence): each.task.figures for each in mine.values()}
+                if any(figures.values()):
+                    await self._jobs.catalog.write(leases.progress, figures)
             except PulpError:
                 if self._reactor.seconds() - self._beaten >= self.lease:
                     for run in mine.values():
@@ -251,11 +256,31 @@ class Worker:
         jobs = self._jobs
         rows = await jobs.catalog.read(leases.running)
         now = self._reactor.seconds()
+        if any(row.holder == self.holder and row.id not in self._runs for row in rows):
+            await self._recover()  # its end could not be saved
         await self._drop(self._silence.broken(rows, self._runs, now, self.lease))
-        if len(self._runs) >= self.concurrency or self._paused:
+        if self._paused:
+            return
+        if len(self._runs) >= self.concurrency:
+            await self._make_room()
             return
         if await jobs.catalog.read(leases.anything, jobs.now(), self.backoff.cap, self._due()):
             self.wake()
+
+    async def _make_room(self) -> None:
+        """Interrupt a job, if there is one that should be begun before it; and those that were, and do not end."""
+        now, places = self._reactor.seconds(), []
+        for run in list(self._runs.values()):
+            if run.stopping:
+                if now - run.stopped >= self.slice:
+                    run.halt("waiting").addErrback(lambda why: why.trap(CancelledError))
+                return
+            if run.yields:
+                places.append(Place(run.row.id, run.row.remote, run.row.rank, now - run.began))
+        if places:
+            out = crowding(places, *await self._jobs.catalog.read(leases.candidates), self.slice)
+            if out is not None and out.id in self._runs:
+                self._runs[out.id].stop(now)
 
     def _due(self) -> list[int]:
         """Return jobs that have waited long enough by our own clock, whatever the wall's has done."""
