@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Executable, bindparam, delete, exists, func, 
 from twisted_pulp.catalog._bulk import among, chunks, rows_of
 from twisted_pulp.catalog._history import VersionRow, latest, retain, undo
 from twisted_pulp.catalog._tables import content, repository, version, version_content, version_seen
+from twisted_pulp.catalog.contents import AT_PLACES
 from twisted_pulp.errors import DraftLost, NotInCatalog
 
 __all__ = ["Draft", "abort", "add", "begin", "finish", "recover", "remove", "remove_unseen", "seen"]
@@ -111,14 +112,9 @@ def _others(connection: Connection, places: Mapping[tuple[str, str], int]) -> li
         by_kind[kind].append(place)
     found: list[int] = []
     for kind, some in by_kind.items():
-        same = rows_of(connection, _AT_PLACES, {"type": kind, "places": some})
+        same = rows_of(connection, AT_PLACES, {"type": kind, "places": some})
         found += [number for number, place in same if places[kind, place] != number]
     return sorted(found)
-
-
-_AT_PLACES = select(content.c.id, content.c.place).where(
-    content.c.type == bindparam("type"), among(content.c.place, "places")
-)
 
 
 def _rows(connection: Connection, draft: Draft, content_ids: list[int]) -> dict[int, int | None]:

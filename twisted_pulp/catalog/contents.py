@@ -25,6 +25,7 @@ __all__ = [
     "find",
     "orphans",
     "paths_of",
+    "placed",
     "save",
     "touch",
 ]
@@ -95,6 +96,21 @@ def find(connection: Connection, type: str, keys: Collection[str]) -> dict[str, 
 
 _BY_KEY = select(content.c.id, content.c.key, (content.c.touched < bindparam("now")).label("stale")).where(
     content.c.type == bindparam("type"), among(content.c.key, "keys")
+)
+
+
+def placed(connection: Connection, type: str, places: Collection[str]) -> list[int]:
+    """Return the numbers of all units of *type* that have one of *places*, in whatever repository."""
+    return [
+        number
+        for some in chunks(places)
+        for number, _ in rows_of(connection, AT_PLACES, {"type": type, "places": some})
+    ]
+
+
+#: Number and place of units of a type.
+AT_PLACES = select(content.c.id, content.c.place).where(
+    content.c.type == bindparam("type"), among(content.c.place, "places")
 )
 
 

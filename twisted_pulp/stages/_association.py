@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted_pulp.catalog import contents, versions
+from twisted_pulp.stages._declarative import Content
 from twisted_pulp.stages._stage import Stage
 
 __all__ = ["ContentAssociation", "ResolveContents"]
@@ -43,12 +44,16 @@ class ContentAssociation(Stage):
             with sync.progress("unassociating.content", "Un-Associating Content") as report:
                 report.advance(await sync.catalog.write(_remove, draft, self._failed()))
 
-    def _failed(self) -> dict[str, set[str]]:
-        """The upstream has them, although they could not be had: what of them is known is not removed."""
-        keys: dict[str, set[str]] = {}
-        for failed in self.sync.failed:
-            keys.setdefault(failed.content.type, set()).add(failed.content.key_text)
-        return keys
+    def _failed(self) -> dict[str, list[Content]]:
+        """
+        Return what the upstream has and could not be had, by type.
+
+        What is known of it is not removed; nor what it would replace: an old file that is good is better than none.
+        """
+        failed: dict[str, list[Content]] = {}
+        for each in self.sync.failed:
+            failed.setdefault(each.content.type, []).append(each.content)
+        return failed
 
 
 def _add(connection: Any, draft: Any, ids: list[int], seen: bool) -> int:
@@ -57,7 +62,9 @@ def _add(connection: Any, draft: Any, ids: list[int], seen: bool) -> int:
     return versions.add(connection, draft, ids)
 
 
-def _remove(connection: Any, draft: Any, failed: dict[str, set[str]]) -> int:
-    for kind, keys in failed.items():
-        versions.seen(connection, draft, list(contents.find(connection, kind, keys).values()))
+def _remove(connection: Any, draft: Any, failed: dict[str, list[Content]]) -> int:
+    for kind, units in failed.items():
+        known = contents.find(connection, kind, {unit.key_text for unit in units}).values()
+        before = contents.placed(connection, kind, {unit.place for unit in units if unit.place is not None})
+        versions.seen(connection, draft, [*{*known, *before}])
     return versions.remove_unseen(connection, draft)

@@ -10,7 +10,16 @@ from pytest_twisted import ensureDeferred
 
 from tests.unit.stages.surroundings import NOW, Declared, MemoryCatalog, through, unit_of
 from twisted_pulp.catalog import versions
-from twisted_pulp.stages import ContentAssociation, ContentSaver, DeclarativeContent, ResolveContents, Stage, Sync
+from twisted_pulp.errors import NotFound
+from twisted_pulp.stages import (
+    Content,
+    ContentAssociation,
+    ContentSaver,
+    DeclarativeContent,
+    ResolveContents,
+    Stage,
+    Sync,
+)
 
 
 def paths(catalog: MemoryCatalog, repository: Any, draft: Any) -> list[str]:
@@ -44,6 +53,25 @@ async def test_mirror(sync: Sync, repository: Any, catalog: MemoryCatalog) -> No
     assert {"associating.content": 3, "unassociating.content": 1} == {
         report.code: report.done for report in sync.reports.reports
     }
+
+
+@ensureDeferred
+async def test_mirror_of_what_failed(sync: Sync, repository: Any, catalog: MemoryCatalog) -> None:
+    """What failed keeps its place for the unit that has it, in the same version and of the same type only."""
+    old = unit_of("a", b"old")
+    draft = catalog.now(versions.begin, sync.repository.id, NOW)
+    await through(sync, [old, unit_of("b", b"b")], ContentSaver(), ContentAssociation(draft))
+    assert ["a", "b"] == paths(catalog, repository, draft)
+    sync.mirror = sync.keep_going = True
+    for failed in (unit_of("a", b"new"), unit_of("x", b"x")):
+        sync.refuse(failed, NotFound("http://h/", 404))
+    other = DeclarativeContent(content=Content(type="t", key=("b",), place="b"))
+    sync.refuse(other, NotFound("http://h/", 404))
+    sync.refuse(DeclarativeContent(content=Content(type="t", key=("none",))), NotFound("http://h/", 404))
+    made = catalog.now(versions.finish, await associated(sync, catalog, "c"), NOW, None)
+    kept = {each.place: each.id for each in catalog.now(versions.contents, repository.id, made.number)}
+    assert {"a", "c"} == kept.keys()
+    assert old.content_id == kept["a"]
 
 
 @ensureDeferred
