@@ -53,6 +53,8 @@ def _sources(given: str | Source | Iterable[str | Source]) -> tuple[Source, ...]
         return (Source(given),)
     if isinstance(given, Source):
         return (given,)
+    if type(given) is tuple and len(given) == 1 and isinstance(only := given[0], Source):
+        return (only,)
     made = [each if isinstance(each, Source) else Source(each) for each in given]
     if not made:
         raise SettingsError("sources", (), "at least one")

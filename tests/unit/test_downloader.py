@@ -271,6 +271,37 @@ async def test_as_they_come(downloader: Any, world: World) -> None:
     assert [0, 1, 2, "slow"] == found
 
 
+class AtOnce:
+    """Downloads of which some are there at once, and the others are waited for."""
+
+    def __init__(self, steps: str) -> None:
+        self.steps, self.given = list(steps), ""
+
+    def at_once(self) -> Download | None:
+        if not self.steps or self.steps[0] != "o":
+            return None
+        self.given += self.steps.pop(0)
+        return urls(1)[0]
+
+    def __aiter__(self) -> AtOnce:
+        return self
+
+    async def __anext__(self) -> Download:
+        if not self.steps:
+            raise StopAsyncIteration
+        self.given += self.steps.pop(0)
+        return urls(1)[0]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@ensureDeferred
+async def test_items_at_once(downloader: Any, concurrency: int) -> None:
+    """What is there at once is not waited for, and everything comes."""
+    items, reports = AtOnce("ooWoWWoo"), []
+    totals = await downloader.download_each(items, reports.append, concurrency)
+    assert (8, 8, "ooWoWWoo") == (totals.succeeded, len(reports), items.given)
+
+
 @ensureDeferred
 async def test_async_items(downloader: Any) -> None:
     """Downloads may come from an asynchronous generator, which is closed in the end."""

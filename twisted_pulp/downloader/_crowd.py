@@ -27,7 +27,8 @@ class Crowd(Generic[I, R]):
 
     :param clock: the reactor.
     :param start: item -> an awaitable of a result; cancelled, it ends soon, and its result counts no more.
-    :param items: pulled one at a time, when a worker is free.
+    :param items: pulled one at a time, when a worker is free. An asynchronous one may have a method `at_once`, which
+        returns an item, or None when it would have to be waited for: that costs far less.
     :param give: called with each result; a Deferred it returns is waited for. What it raises ends everything.
     :param concurrency: workers.
     :param among: the crowds at work; this one is among them while it is.
@@ -46,6 +47,7 @@ class Crowd(Generic[I, R]):
             raise SettingsError("concurrency", concurrency, "a whole number from 1")
         self._clock, self._start, self._give, self._concurrency = clock, start, give, concurrency
         self._later: AsyncIterator[I] | None = None
+        self._at_once: Callable[[], I | None] = getattr(items, "at_once", _nothing)
         self._items: Iterator[I] = iter(())
         if isinstance(items, AsyncIterable):
             self._later = aiter(items)
@@ -137,10 +139,16 @@ class Crowd(Generic[I, R]):
                 await deferLater(self._clock, 0)
 
     async def _pulled(self, items: AsyncIterator[I]) -> I:
+        if not self._pulling.locked and (item := self._at_once()) is not None:
+            return item
         async with self._pulling:
             if self._stopped:
                 raise StopAsyncIteration
             return await anext(items)
+
+
+def _nothing() -> None:
+    """Return no item: it has to be waited for."""
 
 
 class _Queue(Generic[R]):

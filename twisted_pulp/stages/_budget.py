@@ -58,6 +58,11 @@ class Budget:
         self._letting = False
         self._watchers: list[Callable[[], None]] = []
 
+    def take(self, size: int | None) -> Admission | None:
+        """Return a place for *size* bytes, or for an unknown number; None when it would have to be waited for."""
+        size = size or 0
+        return self._taken(size) if not self._waiting and self._fits(size) else None
+
     def admit(self, size: int | None) -> Deferred[Admission]:
         """Return a Deferred that fires with a place for *size* bytes, or for an unknown number; it can be cancelled."""
         size = size or 0

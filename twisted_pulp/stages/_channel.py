@@ -173,6 +173,13 @@ class Channel:
         self._refill()
         return taken
 
+    def next(self) -> Any:
+        """Take the first of the items that are there."""
+        item = self._items.popleft()
+        if self._putters:
+            self._refill()
+        return item
+
     def peek(self) -> Sequence[Any]:
         """Return the items that are there, without taking them."""
         return self._items

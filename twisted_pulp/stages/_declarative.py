@@ -44,6 +44,8 @@ class Content:
 
 
 def _sources(given: str | Source | Iterable[str | Source]) -> tuple[Source, ...]:
+    if type(given) is Source:  # most of them, and far cheaper
+        return (given,)
     if isinstance(given, str | Source):
         given = (given,)
     return tuple(each if isinstance(each, Source) else Source(each) for each in given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from hashlib import sha256
 from typing import Any
 
@@ -34,6 +34,23 @@ class _Unit:
 _Wanted = tuple[_Unit, DeclarativeArtifact]
 
 
+@define(eq=False, slots=True)
+class _Downloads:
+    """Downloads that come one by one; *at_once* gives the next one, or None when it has to be waited for."""
+
+    _each: AsyncGenerator[Download, None]
+    at_once: Callable[[], Download | None]
+
+    def __aiter__(self) -> _Downloads:
+        return self
+
+    async def __anext__(self) -> Download:
+        return await anext(self._each)
+
+    async def aclose(self) -> None:
+        await self._each.aclose()
+
+
 class ArtifactDownloader(Stage):
     """
     Download what is not stored, many at once; a unit goes on when all of its files are there.
@@ -47,16 +64,18 @@ class ArtifactDownloader(Stage):
     def __init__(self) -> None:
         #: Who waits for which file, by name.
         self._waiting: dict[str, list[_Wanted]] = {}
+        self._within = False
 
     async def run(self) -> None:
         """Pass on each unit when its files are there."""
-        sync = self.sync
+        sync, self._within = self.sync, False
         # Held open, it need not be looked up for each file, nor looked into if it was empty.
         self._directory = os.path.dirname(sync.storage.temporary(_ANY))
         downloader = sync.downloader(directory=self._directory, put=sync.storage.put)
         try:
             with sync.progress(self.code, self.message) as self._report:
-                await downloader.download_each(self._downloads(), self._done, sync.concurrency or self._suited())
+                downloads = _Downloads(self._downloads(), self._next)
+                await downloader.download_each(downloads, self._done, sync.concurrency or self._suited())
         finally:
             for waiting in self._waiting.values():
                 waiting[0][1].release()
@@ -66,17 +85,36 @@ class ArtifactDownloader(Stage):
         pool = self.sync.context.pool
         return int(min(pool.overall.limit, _AHEAD * pool.maxPersistentPerHost))
 
-    async def _downloads(self) -> AsyncIterator[Download]:
+    async def _downloads(self) -> AsyncGenerator[Download, None]:
         async for unit in self.items():
             wanted = [artifact for artifact in unit.artifacts if self.wants(artifact)]
             if not wanted:
                 await self.put(unit)
                 continue
             waiting = _Unit(unit, len(wanted))
+            self._within = True  # the next unit waits until all of this one are on their way
             for artifact in wanted:
                 download = await self._download(waiting, artifact)
                 if download is not None:
                     yield download
+            self._within = False
+
+    def _next(self) -> Download | None:
+        """Return what `_downloads` would give next, in the usual case: the one file of a unit, which need not wait."""
+        channel = self._wired().before
+        if self._within or not len(channel):
+            return None
+        unit = channel.peek()[0]
+        if len(unit.artifacts) != 1:
+            return None
+        artifact = unit.artifacts[0]
+        if not self.wants(artifact) or (name := name_of(artifact)) in self._waiting:
+            return None
+        if not self.sync.flight.begin_at_once(artifact):
+            return None
+        channel.next()
+        self._waiting[name] = [(_Unit(unit, 1), artifact)]
+        return self._made(artifact, name)
 
     def wants(self, artifact: DeclarativeArtifact) -> bool:
         """Return whether *artifact* is to be downloaded now."""
@@ -94,7 +132,10 @@ class ArtifactDownloader(Stage):
             return None
         self._waiting[name] = [(waiting, artifact)]
         await sync.flight.begin(artifact)
-        path = os.path.basename(sync.flight.path(sync.storage, name))
+        return self._made(artifact, name)
+
+    def _made(self, artifact: DeclarativeArtifact, name: str) -> Download:
+        path = os.path.basename(self.sync.flight.path(self.sync.storage, name))
         return Download(artifact.sources, path, size=artifact.size, digests=artifact.digests, attachment=artifact)
 
     def _done(self, report: DownloadReport) -> Awaitable[None] | None:
@@ -111,9 +152,10 @@ class ArtifactDownloader(Stage):
             self.sync.flight.lost(self._path(report))
             report.attachment.release()
         finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]
-        if len(finished) == 1:
-            return self.put(finished[0])
-        return self.put_all(finished) if finished else None
+        if len(finished) != 1:
+            return self.put_all(finished) if finished else None
+        behind = self._wired().behind
+        return None if behind is not None and behind.offer(finished[0]) else self.put(finished[0])
 
     def _path(self, report: DownloadReport) -> str:
         """Return where the file was to land; the storage may have taken it at once."""

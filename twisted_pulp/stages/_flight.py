@@ -36,6 +36,7 @@ class Flight:
         self._budget = budget
         self._landed: dict[DeclarativeArtifact, None] = {}
         self._paths: set[str] = set()
+        self._flights: WeakSet[Flight] | None = None  # those into the same storage
         self.hurry: Callable[[], None] = nothing
 
     def path(self, storage: Any, name: str) -> str:
@@ -44,16 +45,20 @@ class Flight:
 
         It is the same in each run, unless another sync has begun and not yet stored what lands there.
         """
-        flights = _flights.get(storage)
+        flights = self._flights
         if flights is None:
-            flights = _flights[storage] = WeakSet()
-        if self not in flights:
+            flights = self._flights = _flights.setdefault(storage, WeakSet())
             flights.add(self)
         path: str = storage.temporary(name)
         if len(flights) > 1 and any(path in each._paths for each in flights if each is not self):
             path = storage.temporary(f"{name}-{token_hex(8)}")
         self._paths.add(path)
         return path
+
+    def begin_at_once(self, artifact: DeclarativeArtifact) -> bool:
+        """Take a place in the budget for *artifact*, if there is one now; return whether there was."""
+        artifact.admission = self._budget.take(artifact.size)
+        return artifact.admission is not None
 
     async def begin(self, artifact: DeclarativeArtifact) -> None:
         """Wait until the budget has a place for *artifact*."""

@@ -260,6 +260,7 @@ class FileTarget(Struct, eq=False):
         data = b"".join(self._pieces)
         if self._put is not None and (path := self._put(report.digests["sha256"], data)) is not None:
             report.path = path
+            self.place.leave()
             return None
         try:
             self.place.put(data)

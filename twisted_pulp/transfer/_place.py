@@ -56,6 +56,11 @@ class Folder:
             self._names = None
         return True
 
+    def unused(self, name: str) -> None:
+        """Note that *name*, which was surely free, still is."""
+        if self._names is not None:
+            self._names.discard(name)
+
 
 class Place:
     """
@@ -161,6 +166,11 @@ class Place:
     def free(self) -> bool:
         """Whether nothing has the file's name; what other processes have just made may be missed."""
         return self._free or not self.exists(self.name)
+
+    def leave(self) -> None:
+        """Need the name no more: nothing was put there."""
+        if self._free and self._folder is not None:
+            self._folder.unused(self.name)
 
     def put(self, data: bytes) -> None:
         """Make *data* the file, at once or not at all."""

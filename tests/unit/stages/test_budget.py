@@ -39,6 +39,20 @@ def test_items() -> None:
     assert (True, 2) == (third.called, budget.used_items)
 
 
+def test_take() -> None:
+    """Who does not wait gets a place if there is one, and never before those who wait."""
+    budget = Budget(bytes=10, items=2)
+    first = budget.take(8)
+    assert first is not None
+    assert (None, 1, 8) == (budget.take(3), budget.used_items, budget.used_bytes)
+    waiting = budget.admit(3)
+    assert None is budget.take(1)
+    first.release()
+    assert (True, 3) == (waiting.called, budget.used_bytes)
+    assert budget.take(None) is not None
+    assert None is budget.take(None)
+
+
 def test_bytes() -> None:
     """What would be too much waits until there is room for it."""
     budget = Budget(bytes=10, items=None)

@@ -78,6 +78,15 @@ def test_order_of_many() -> None:
     assert (list(range(20)), True) == (taken, all(each.called for each in waiting))
 
 
+def test_next() -> None:
+    """The first item can be taken without waiting, which makes room as any taking does."""
+    channel = Channel(2)
+    waiting = [Deferred.fromCoroutine(channel.put(number)) for number in range(3)]
+    assert [True, True, False] == [each.called for each in waiting]
+    assert (0, True, 2) == (channel.next(), waiting[2].called, len(channel))
+    assert [1, 2] == [channel.next(), channel.next()]
+
+
 def test_put_all() -> None:
     """Many items are put as far as there is room, and the rest later."""
     channel, taken = Channel(3), []  # type: ignore[var-annotated]

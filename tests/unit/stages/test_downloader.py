@@ -72,6 +72,28 @@ async def test_same_file_again(sync: Sync, site: FakeSite) -> None:
 
 
 @ensureDeferred
+async def test_order(sync: Sync, site: FakeSite) -> None:
+    """Files are asked for in the order of their units, whether a unit has one file, several or none to be fetched."""
+    names = "abcdefg"
+    site.files.update((SITE + name, name.encode()) for name in names)
+    two = [file_of(name, name.encode()) for name in "bc"]
+    units = [
+        unit_of("a", b"a"),
+        DeclarativeContent(content=Content(type="t", key=("bc",)), artifacts=two),
+        unit_of("d", b"d"),
+        unit_of("stored", b"stored", deferred=True),
+        unit_of("e", b"e"),
+        DeclarativeContent(content=Content(type="t", key=("none",))),
+        unit_of("f", b"f"),
+        unit_of("g", b"g"),
+    ]
+    sync.concurrency = 1
+    taken = await through(sync, units, ArtifactDownloader())
+    assert [SITE + name for name in names] == [each.url for each in site.requests]
+    assert {id(unit) for unit in units} == {id(unit) for unit in taken}
+
+
+@ensureDeferred
 async def test_what_is_wanted(sync: Sync, site: FakeSite) -> None:
     """What is stored, what is deferred and what has no source is not downloaded."""
     units = [unit_of(name, b"body", **fields) for name, fields in (("a", {"deferred": True}), ("b", {}), ("c", {}))]

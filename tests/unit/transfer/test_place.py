@@ -278,6 +278,25 @@ def test_wanted_many(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [True, True, True, False, False] == [folder.wanted(name) for name in "abcde"]
 
 
+def test_unused(fd: int, tmp_path: Path) -> None:
+    """A name of which a place made no use is surely free again; one that was never sure is not."""
+    folder = Folder(fd)
+    one, two = (Place(str(tmp_path), "a", folder, folder.wanted("a")) for _ in range(2))
+    two.leave()
+    assert not folder.wanted("a")
+    one.leave()
+    assert folder.wanted("a")
+
+
+def test_unused_not_empty(fd: int, tmp_path: Path) -> None:
+    """Where nothing is sure, nothing becomes so; nor without a folder."""
+    (tmp_path / "there").write_bytes(b"")
+    folder = Folder(fd)
+    for place in (Place(str(tmp_path), "a", folder, True), Place(str(tmp_path), "a", free=True)):
+        place.leave()
+    assert not folder.wanted("a")
+
+
 def test_free(place: Place) -> None:
     """A name is free until something has it, be it a link to nowhere."""
     assert place.free
