@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve, frozen
@@ -14,10 +15,11 @@ from twisted_pulp.download import Download, Source
 from twisted_pulp.errors import HookError, TooLarge
 from twisted_pulp.headers import Fields
 from twisted_pulp.http import discard, fields_of
-from twisted_pulp.interfaces import Head, IStorage
+from twisted_pulp.interfaces import Head
 from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._cache import AT, Consultation, Pairs, known_fields
 from twisted_pulp.streamer._caching import Caching
+from twisted_pulp.streamer._coming import Coming, Comings
 from twisted_pulp.streamer._lifetime import Times
 from twisted_pulp.streamer._negotiated import accept_of
 from twisted_pulp.transfer import Hooks
@@ -62,32 +64,41 @@ class Asking:
     Ask upstreams, through the same downloads as everything else.
 
     :param context: what all downloads share.
-    :param storage: gets the bodies.
+    :param comings: the large bodies that come.
     """
 
-    def __init__(self, context: Any, storage: IStorage) -> None:
-        self._context, self._storage = context, storage
+    def __init__(self, context: Any, comings: Comings) -> None:
+        self._context, self._comings = context, comings
         self._impatient: dict[tuple[int, int, int], tuple[Remote, Remote]] = {}
 
     async def ask(
-        self, remote: Remote, url: str, kind: str, consultation: Consultation, caching: Caching, *, stale: bool
+        self,
+        remote: Remote,
+        url: str,
+        kind: str,
+        consultation: Consultation,
+        caching: Caching,
+        *,
+        stale: bool,
+        begun: Callable[[Coming], object] = lambda _: None,
     ) -> Received:
         """
         Return what the upstream says.
 
         :param kind: that was negotiated.
         :param stale: whether clients can be helped otherwise, so that nothing is tried twice.
+        :param begun: called when a large body begins to come.
         :raises Unkept: the response must not be kept; of its body nothing was.
         :raises PulpError: there is none.
         """
         try:
-            return await self._asked(remote, url, kind, consultation, consultation.conditions, caching, stale)
+            return await self._asked(remote, url, kind, consultation, consultation.conditions, caching, stale, begun)
         except _Unmodified as told:
             fields = consultation.confirmed(known_fields(told.fields.pairs()))
             if fields is not None:
                 return Received(fields, told.times)  # type: ignore[attr-defined]
         # It was said of something that is not here.
-        return await self._asked(remote, url, kind, consultation, {}, caching, stale)
+        return await self._asked(remote, url, kind, consultation, {}, caching, stale, begun)
 
     async def _asked(
         self,
@@ -98,6 +109,7 @@ class Asking:
         conditions: dict[str, str],
         caching: Caching,
         stale: bool,
+        begun: Callable[[Coming], object],
     ) -> Received:
         agent = _Conditional(self._context.agent(remote), self._context.now, bool(conditions))
         storable: list[Pairs] = []
@@ -111,24 +123,30 @@ class Asking:
             at = head.url.partition("#")[0].partition("?")[0]
             storable[:] = [told if head.url == url else ((AT, at), *told)]
 
-        source, writer = Source(url), self._storage.writer()
+        source, body = Source(url), self._comings.body(remote, caching, begun)
         headers = {**({"Accept": accept_of(kind)} if kind else {}), **conditions}
         limited = self._limited(remote, caching.largest, 0 if stale else _RETRIES)
-        downloader = self._context.downloader(limited, hooks=Hooks(headers=look))
+        downloader = self._context.downloader(limited, hooks=Hooks(headers=look, attempt_failed=body.attempt_failed))
         downloader.agent = agent
         try:
-            await downloader.download(Download(source, writer=writer, headers=headers))
+            report = await downloader.download(Download(source, writer=body, headers=headers))
+            body.arrived(report)
         except _Unmodified as told:
             told.times = agent.times  # type: ignore[attr-defined]
             self._context.health.succeeded(source)
             raise
         except TooLarge as error:
+            body.failed(error)
             if limited.limits.max_size != remote.limits.max_size:
                 raise Unkept(url) from error
             raise
+        except BaseException as error:
+            body.failed(error)
+            raise
         finally:
+            body.over()
             await downloader.close()
-        return Received(storable[0], agent.times, writer.sha256, writer.size)  # type: ignore[attr-defined]
+        return Received(storable[0], agent.times, report.digests["sha256"], report.size or 0)
 
     def _limited(self, remote: Remote, largest: int, retries: int) -> Remote:
         """Return *remote* as one that does not let clients wait, with the limits of what is kept."""

@@ -18,9 +18,10 @@ from twisted_pulp.streamer._lifetime import Lifetime, Times
 from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._negotiated import accept_of
 
-__all__ = ["Cached", "Known", "Passed", "answered", "asked_of", "status_of", "vary_of"]
+__all__ = ["NAME", "Cached", "Known", "Passed", "answered", "asked_of", "status_of", "vary_of"]
 
-_NAME = "twisted_pulp"
+#: Of this cache, in Cache-Status.
+NAME = "twisted_pulp"
 
 
 @frozen
@@ -109,7 +110,7 @@ def answered(known: Known, lifetime: Lifetime, now: float, status: str) -> Cache
             ("Age", str(max(0, floor(lifetime.age(now))))),
         ),
     )
-    return Cached(entity, f"{_NAME}; {status}; ttl={left}", dict(known.row.fields).get(AT))
+    return Cached(entity, f"{NAME}; {status}; ttl={left}", dict(known.row.fields).get(AT))
 
 
 def status_of(reason: str, status: int | None, more: str, *, joined: bool) -> str:
@@ -127,7 +128,7 @@ def status_of(reason: str, status: int | None, more: str, *, joined: bool) -> st
 
 def passed(reason: str) -> Passed:
     """Return that nothing was kept, and why it was asked for."""
-    return Passed(f"{_NAME}; fwd={reason}; stored=?0")
+    return Passed(f"{NAME}; fwd={reason}; stored=?0")
 
 
 def asked_of(remote: Remote, kind: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from twisted_pulp.download import DownloadReport
 from twisted_pulp.headers import Fields
 from twisted_pulp.streamer._answer import Answer, answer_of
 from twisted_pulp.streamer._body import send_all
+from twisted_pulp.streamer._coming import Coming
 from twisted_pulp.streamer._conditions import Lookup
 from twisted_pulp.streamer._entity import Entity
 from twisted_pulp.streamer._fields import forwarded
@@ -22,7 +23,7 @@ from twisted_pulp.streamer._hot import SMALL
 from twisted_pulp.streamer._reader import Reader
 from twisted_pulp.streamer._wanted import Wanted
 
-__all__ = ["completed", "send_cold"]
+__all__ = ["completed", "send_cold", "send_coming"]
 
 _log = Logger()
 _OF_A_CACHE = frozenset({"Age", "Expires", "Vary"})
@@ -49,6 +50,21 @@ async def send_cold(request: Any, flights: Flights, wanted: Wanted, entity: Enti
     reader = Reader(request, clock)
     flight = flights.join(wanted, reader)
     request.caching = "miss" if flight.readers == 1 else "collapsed"  # for who counts
+    await _along(request, flight, reader, entity, now)
+
+
+async def send_coming(request: Any, coming: Coming, now: float, clock: Any) -> None:
+    """Answer *request*, a GET or HEAD, with a file that comes at the moment; as `send_cold` otherwise."""
+    flight = coming.flight
+    if flight.ended.past and flight.ended.result is None:
+        await flight.ended.wait()  # it has failed just now
+    reader = Reader(request, clock)
+    flight.attach(reader)
+    await _along(request, flight, reader, coming.entity, now)
+
+
+async def _along(request: Any, flight: Flight, reader: Reader, entity: Entity, now: float) -> None:
+    """Let *reader* read along, to its end."""
     try:
         await _sent(request, flight, reader, entity, now)
     except Exception as error:

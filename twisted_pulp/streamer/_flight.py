@@ -55,7 +55,7 @@ class Flight:
     :param body: makes, of this flight, the `Spool` or `Pipe` that its bytes go through.
     :param threshold: says what happens when all clients have gone.
     :param clock: the reactor.
-    :param circuit: is told whether the upstream answers.
+    :param circuit: is told whether the upstream answers; None: nobody is.
     :param over: called when everything was given back.
     :ivar head: when the first response has come: its `Head`.
     :ivar ready: when the first byte may be sent to a client.
@@ -71,7 +71,7 @@ class Flight:
         body: Callable[[Flight], Any],
         threshold: Threshold,
         clock: IReactorTime,
-        circuit: Circuit,
+        circuit: Circuit | None,
         over: Callable[[Flight], None],
     ) -> None:
         self.wanted, self._threshold, self._clock = wanted, threshold, clock
@@ -114,14 +114,12 @@ class Flight:
                 wanted.sources, writer=self.body, size=wanted.size, digests=wanted.digests, attachment=self
             )
             report = await downloader.download(download)
-            self._succeed(report)
+            self.succeed(report)
             await self._keep(report)
         except Exception as error:
-            self._fail(told(error))
+            self.fail(told(error))
         finally:
-            self.joinable = False
-            self._over = True
-            self._close_when_left()
+            self.finish()
 
     def attempt_failed(self, _: Download, source: Source, error: PulpError) -> None:
         """
@@ -136,20 +134,27 @@ class Flight:
                 self._log.failure("the failure of a source could not be noted down")
         if isinstance(error, SizeMismatch | DigestMismatch):
             if self.written and not self.body.rewindable:
-                self._fail(error)
+                # Of other sources it says nothing: the next client's transfer tries them first.
+                self.fail(error, blamed=len(self.wanted.sources) == 1 and not self.wanted.remote.mirrored)
                 raise CancelledError
             self.body.distrust()
 
-    def _succeed(self, report: DownloadReport) -> None:
+    def succeed(self, report: DownloadReport) -> None:
+        """All of it is here, and right as far as is known."""
         self.verified, self.length = True, report.size
         self.ended.happen(report)
         self.ready.happen(None)
         for reader in list(self._readers):
             reader.look()
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException, *, blamed: bool = True) -> None:
+        """
+        Nothing more comes: everybody who reads is cut.
+
+        :param blamed: whether the upstream is.
+        """
         self.joinable = False
-        if not self.ended.past:
+        if blamed and self._circuit is not None and not self.ended.past:
             self._circuit.failed(self.wanted, error)
         for moment in (self.head, self.ended, self.ready):
             moment.happen(Failure(error))
@@ -193,7 +198,7 @@ class Flight:
         if self.length not in (None, length) and length is not None:
             self.differs(0)
         self.length = length
-        if not self.head.past:
+        if self._circuit is not None and not self.head.past:
             self._circuit.answered(self.wanted, head.source.url)
         self.head.happen(head)
         self._consider()
@@ -262,6 +267,11 @@ class Flight:
             return
         if self.body.forgets or not self._threshold.holds(self.written, self.length):
             self.cancel()
+
+    def finish(self) -> None:
+        """Give everything back once nobody reads any more."""
+        self.joinable, self._over = False, True
+        self._close_when_left()
 
     def _close_when_left(self) -> None:
         if self._over and not self._readers and not self._closing:

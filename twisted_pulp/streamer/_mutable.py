@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,8 +16,9 @@ from twisted_pulp.interfaces import IStorage
 from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._asking import Asking, Unkept
 from twisted_pulp.streamer._cache import Consultation, consulted
-from twisted_pulp.streamer._cached import Cached, Known, Passed, answered, asked_of, passed, status_of
+from twisted_pulp.streamer._cached import NAME, Cached, Known, Passed, answered, asked_of, passed, status_of
 from twisted_pulp.streamer._caching import DEFAULT, Caching
+from twisted_pulp.streamer._coming import Coming, Comings
 from twisted_pulp.streamer._conditions import Lookup
 from twisted_pulp.streamer._lifetime import Times
 from twisted_pulp.streamer._moment import Moment
@@ -33,6 +35,7 @@ _log = Logger()
 # Files that are not to be had, or not to be kept, and seconds for which nobody tries to keep the latter.
 _REFUSED, _PASS = 10_000, 60.0
 _NEVER = Times(0.0, 0.0)
+_Came = Known | Coming | None
 
 
 class Mutable:
@@ -47,19 +50,29 @@ class Mutable:
     :param storage: has the bodies.
     :param most: responses that are kept at most; default 100,000.
     :param capacity: bytes that their bodies may have; default 4 GiB.
+    :param whole: tells of a media type whether clients get such files only when all of it is here, however large they
+        are; default: of none.
     """
 
     def __init__(
-        self, context: Any, catalog: Catalog, storage: IStorage, *, most: int = 100_000, capacity: int = 4 << 30
+        self,
+        context: Any,
+        catalog: Catalog,
+        storage: IStorage,
+        *,
+        most: int = 100_000,
+        capacity: int = 4 << 30,
+        whole: Callable[[str | None], bool] = lambda _: False,
     ) -> None:
         self._now, self._seconds = context.now, context.reactor.seconds
-        self._asking = Asking(context, storage)
+        self._comings = Comings(context, storage, whole)
+        self._asking = Asking(context, self._comings)
         self._outages = Outages(self._seconds)
         self._room = Room(catalog, storage, most, capacity, self._now)
         self._shelf = Shelf(catalog, storage, self._room, self._now, self._seconds)
         self._missing: Recent[Hashable, tuple[float, NotFound]] = Recent(_REFUSED)
         self._passing: Recent[Hashable, float] = Recent(_REFUSED)
-        self._flights: dict[Hashable, Moment[Known | None]] = {}
+        self._flights: dict[Hashable, Moment[_Came]] = {}
         self._running: dict[Deferred[Any], bool] = {}
         self._closed = False
 
@@ -76,7 +89,7 @@ class Mutable:
         *,
         name: str | None = None,
         missing: bool = False,
-    ) -> Deferred[Cached | Passed]:
+    ) -> Deferred[Cached | Coming | Passed]:
         """
         Return a Deferred of the file at *url*, as fresh as it must be.
 
@@ -86,15 +99,16 @@ class Mutable:
         :param caching: how long files are kept.
         :param name: what the file is known by, if *url* has secrets; default *url*.
         :param missing: whether the body, which should be stored, is not.
-        :returns: a Deferred of what is stored, or of `Passed`: then it must be fetched for this client alone. To cancel
-            it disturbs nobody else. It fails as a download does, with `NotFound` only when the upstream said so.
+        :returns: a Deferred of what is stored; or of `Coming`, a large file that comes at the moment; or of `Passed`:
+            then it must be fetched for this client alone. To cancel it disturbs nobody else. It fails as a download
+            does, with `NotFound` only when the upstream said so.
         """
         if self._closed:
             raise Cancelled(detail="the server is going down")
         page = Page(remote_id, name or url, negotiated(header), remote, url, caching)
         return Deferred.fromCoroutine(self._fetch(page, missing))
 
-    async def _fetch(self, page: Page, missing_body: bool) -> Cached | Passed:
+    async def _fetch(self, page: Page, missing_body: bool) -> Cached | Coming | Passed:
         known = None if missing_body else self._shelf.remembered(page)
         consultation = self._consulted(page, known)
         if not consultation.fresh:
@@ -110,7 +124,9 @@ class Mutable:
             raise missing[1].with_traceback(None)
         return await self._asked(page, known, consultation, reason)
 
-    async def _asked(self, page: Page, known: Known | None, consultation: Consultation, reason: str) -> Cached | Passed:
+    async def _asked(
+        self, page: Page, known: Known | None, consultation: Consultation, reason: str
+    ) -> Cached | Coming | Passed:
         lifetime, outage = consultation.lifetime, self._outages.of(page.host)
         if known is not None and lifetime is not None and lifetime.while_asking(self._now()):
             if outage is None:
@@ -126,6 +142,8 @@ class Mutable:
             return self._despite(error, known, consultation, status)
         if came is None:
             return passed(reason)
+        if isinstance(came, Coming):
+            return evolve(came, cache_status=f"{NAME}; {status_of(reason, 200, 'stored', joined=joined)}")
         status = status_of(reason, came.status, "stored", joined=joined)
         return self._given(came, self._consulted(page, came), status)
 
@@ -151,25 +169,29 @@ class Mutable:
         return self._given(known, consultation, status)
 
     # requests upstream
-    def _flight(self, page: Page, known: Known | None, consultation: Consultation) -> Moment[Known | None]:
+    def _flight(self, page: Page, known: Known | None, consultation: Consultation) -> Moment[_Came]:
         """Return the one request upstream for what is wanted, which may begin now."""
         flight = self._flights.get(page.flight)
         if flight is None:
             flight = self._flights[page.flight] = Moment()
-            d = self._later(Deferred.fromCoroutine(self._flown(page, known, consultation)), asking=True)
+            d = self._later(Deferred.fromCoroutine(self._flown(page, known, consultation, flight)), asking=True)
             d.addBoth(self._landed, page, flight)
         return flight
 
-    def _landed(self, result: Any, page: Page, flight: Moment[Known | None]) -> None:
+    def _landed(self, result: Any, page: Page, flight: Moment[_Came]) -> None:
         del self._flights[page.flight]
         flight.happen(result)
 
-    async def _flown(self, page: Page, known: Known | None, consultation: Consultation) -> Known | None:
+    async def _flown(
+        self, page: Page, known: Known | None, consultation: Consultation, flight: Moment[_Came]
+    ) -> Known | None:
         """Ask, and keep what comes; return None when it must not be kept."""
         lifetime = consultation.lifetime
         stale = lifetime is not None and lifetime.after_error(self._now())
         try:
-            received = await self._asking.ask(page.remote, page.url, page.kind, consultation, page.caching, stale=stale)
+            received = await self._asking.ask(
+                page.remote, page.url, page.kind, consultation, page.caching, stale=stale, begun=flight.happen
+            )
         except Unkept:
             self._outages.succeeded(page.host)
             self._passing.put(page.flight, self._seconds() + _PASS)
@@ -227,6 +249,7 @@ class Mutable:
             waiting: Deferred[None] = Deferred()
             next(iter(self._running)).addBoth(_tell, waiting)
             await waiting
+        await self._comings.close()
 
 
 def _tell(result: Any, waiting: Deferred[None]) -> Any:

@@ -16,7 +16,8 @@ from twisted_pulp.interfaces import IStorage
 from twisted_pulp.streamer._body import Stored
 from twisted_pulp.streamer._cached import Passed
 from twisted_pulp.streamer._client import cut
-from twisted_pulp.streamer._cold import send_cold
+from twisted_pulp.streamer._cold import send_cold, send_coming
+from twisted_pulp.streamer._coming import Coming
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
 from twisted_pulp.streamer._errors import Refusal, refusal_of
 from twisted_pulp.streamer._filters import Filters, registered_filters
@@ -78,9 +79,9 @@ class Streamer:
         manifests = Manifests(catalog, storage, now)
         self.published = Published(catalog, self._records, manifests, context.reactor.seconds)
         self.flights = Flights(context, storage, Threshold(share=finish_at))
-        self.mutable = Mutable(context, catalog, storage, capacity=cache)
-
         filters = registered_filters() if filters is None else filters
+        of = filters.of
+        self.mutable = Mutable(context, catalog, storage, capacity=cache, whole=lambda kind: of(kind) is not None)
         self._rewriting = Rewriting(context, storage, filters, self.published.learn)
 
         def in_thread(f: Callable[..., Any], *args: Any) -> Deferred[Any]:
@@ -192,6 +193,9 @@ class Streamer:
         request.setHeader(b"Cache-Status", got.cache_status.encode("ascii"))
         if isinstance(got, Passed):
             await self._send_passed(request, found)
+            return
+        if isinstance(got, Coming):
+            await send_coming(request, got, self._now(), self._reactor)
             return
         try:
             page = await self._rewriting.rewritten(found, got)

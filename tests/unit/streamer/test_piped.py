@@ -222,3 +222,31 @@ def test_wrong_errors(around: Surroundings) -> None:
         response.end()
     assert isinstance(client.error, DigestMismatch)
     assert not isinstance(client.error, WriterError)
+
+
+def test_wrong_then_next_source(around: Surroundings) -> None:
+    """A large body that is wrong at its end is cut, its source is noted, and the next request asks another one."""
+    wanted = around.wanted(BODY, "http://a/f", "http://b/f", policy="streamed")
+    client = around.ask(wanted)
+    response = around.body()
+    response.send(BODY[:-1] + b"?")
+    response.end()
+    assert ("cut", BODY[:-1]) == (client.state, bytes(client.body))
+    assert ["http://a/f"] == around.failed
+    again = around.ask(wanted)
+    assert ["http://a/f", "http://b/f"] == [each[0] for each in around.agent.asked]
+    response = around.body()
+    response.send(BODY)
+    response.end()
+    assert ("finished", BODY) == (again.state, bytes(again.body))
+
+
+def test_wrong_from_only_source(around: Surroundings) -> None:
+    """One that has no other source is not asked again for a while."""
+    client = around.ask(streamed(around))
+    response = around.body()
+    response.send(BODY[:-1] + b"?")
+    response.end()
+    assert "cut" == client.state
+    assert isinstance(around.ask(streamed(around)).error, DigestMismatch)
+    assert 1 == len(around.agent.asked)
