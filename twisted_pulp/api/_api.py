@@ -124,12 +124,12 @@ class API:
         assert isinstance(admitted, Principal)
         return admitted
 
-    def refuse(self, request: Any, refused: Refused) -> None:
-        """Answer *request* with a problem."""
+    def refuse(self, request: Any, refused: Refused, *, end: bool = True) -> None:
+        """Answer *request* with a problem; see `send`."""
         path = request.path.decode("utf-8", "replace")
         document = msgspec.json.encode(refused.problem(path))
         headers = {"Cache-Control": "no-store", **refused.headers}
-        send(request, Answer(document, refused.status, headers), "application/problem+json")
+        send(request, Answer(document, refused.status, headers), "application/problem+json", end=end)
 
 
 def _denied(principal: Principal, scope: str) -> Refused:
@@ -159,6 +159,9 @@ class _Root:
             request.method.decode("ascii")
         except UnicodeDecodeError:
             self._api.refuse(request, Refused(status=400, detail="The path is no UTF-8."))
+            return NOT_DONE_YET
+        if b"" in request.postpath[1:] or (request.postpath[:1] == [b""] and request.postpath[1:]):
+            self._api.refuse(request, Refused(status=404, detail="There is nothing here."))
             return NOT_DONE_YET
         request.api_root = "".join(f"/{each.decode()}" for each in request.prepath)
         return self._api.prepare().render(request)

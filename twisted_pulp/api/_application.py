@@ -6,7 +6,6 @@ from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import Deferred
-from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
 
 from twisted_pulp.api import (
@@ -60,14 +59,13 @@ def application(api: Any) -> Klein:
         _add(app, api, route)
 
     @app.handle_errors(HTTPException)
-    def lost(request: Any, failure: Any) -> Any:
+    def lost(request: Any, failure: Any) -> None:
         error = failure.value
         methods = getattr(error, "valid_methods", None)
         headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
         # What no method can ask for is not there.
         status = 405 if error.code == 405 and methods else 404
-        api.refuse(request, Refused(status=status, detail=_WORDS[status], headers=headers))
-        return NOT_DONE_YET
+        api.refuse(request, Refused(status=status, detail=_WORDS[status], headers=headers), end=False)
 
     return app
 

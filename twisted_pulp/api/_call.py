@@ -158,8 +158,12 @@ def _among(tag: str, values: list[bytes] | list[str], *, weak: bool) -> bool:
     return tag in ({each.removeprefix("W/") for each in found} if weak else found)
 
 
-def send(request: Any, answer: Answer, kind: str = "application/json") -> None:
-    """Answer *request*, to its end, with what was found; a client that knows it already is told so."""
+def send(request: Any, answer: Answer, kind: str = "application/json", *, end: bool = True) -> None:
+    """
+    Answer *request* with what was found; a client that knows it already is told so.
+
+    :param end: whether that is the end of it; else somebody else ends it.
+    """
     body = answer.document if isinstance(answer.document, bytes) else msgspec.json.encode(answer.document)
     headers = {"Content-Type": kind, **_SAFE, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     headers |= answer.headers
@@ -180,4 +184,5 @@ def send(request: Any, answer: Answer, kind: str = "application/json") -> None:
         request.setHeader(name.encode("ascii"), value.encode("latin-1", "replace"))
     if request.method != b"HEAD" and body:
         request.write(body)
-    request.finish()
+    if end:
+        request.finish()

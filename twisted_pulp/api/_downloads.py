@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from twisted_pulp.api._call import Call
-from twisted_pulp.api._jobs import accepted, getting, items, listing, verbs
+from twisted_pulp.api._jobs import accepted, check_open, getting, items, listing, verbs
 from twisted_pulp.api._lines import Lines
 from twisted_pulp.api._problems import Refused, wrong
 from twisted_pulp.api._query import query_of
@@ -35,6 +35,7 @@ _PARAMETERS = (_REMOTE, _PRIORITY, KEY)
 
 
 async def _create(call: Call) -> Answer:
+    check_open(call.running)
     key = call.given.get("Idempotency-Key")
     intake = getattr(call.request, "intake", None)
     if isinstance(intake, Lines):
@@ -134,6 +135,7 @@ async def remote_exists(running: Any, name: str) -> None:
 
 def lines_of(running: Any, request: Any, target: bytes, principal: Any) -> Lines:
     """Return what takes in the body of *request*, JSON lines, and makes a job of it."""
+    check_open(running)
     given = query_of(target, (_REMOTE, _PRIORITY))
 
     def begin() -> Deferred[Any]:

@@ -9,7 +9,7 @@ from twisted_pulp.api._problems import Refused
 from twisted_pulp.api._route import LIMIT, Answer, Parameter, Route, after
 from twisted_pulp.documents import Item, Job, Page, Priority
 
-__all__ = ["ROUTES", "accepted", "document_of", "getting", "items", "listing", "verbs", "visible"]
+__all__ = ["ROUTES", "accepted", "check_open", "document_of", "getting", "items", "listing", "verbs", "visible"]
 
 STATES = "waiting", "running", "paused", "completed", "failed", "cancelled"
 ITEM_STATES = "waiting", "completed", "failed", "cancelled"
@@ -49,6 +49,13 @@ def accepted(call: Call, submitted: Any, noun: str) -> Answer:
     if not submitted.fresh:
         headers["Idempotent-Replayed"] = "true"
     return Answer(document_of(job), 202, headers)
+
+
+def check_open(running: Any) -> None:
+    """:raises Refused: when the daemon takes no more work."""
+    if running.health.state == "stopping":
+        words = "The daemon stops, and takes no more work."
+        raise Refused(status=503, code="stopping", detail=words, headers={"Retry-After": "10"})
 
 
 async def visible(call: Call, uid: str, kind: str | None = None) -> Any:

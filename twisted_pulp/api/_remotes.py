@@ -28,7 +28,6 @@ _OPERATORS = frozenset(
         "proxy_from_environment",
         "file_roots",
         "file_mode",
-        "network.guarded",
         "network.unix_socket",
         "network.dns_servers",
         "network.bind_address",
@@ -36,6 +35,7 @@ _OPERATORS = frozenset(
         "proxy.tls.key_log",
     }
 )
+_PARTS = frozenset({"tls", "proxy", "proxy.tls", "network", "timeouts", "limits", "retry"})
 #: PEM that may be text, but not the path of a file.
 _PEM = "ca_cert", "client_cert", "client_key"
 
@@ -66,9 +66,13 @@ def _checked(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
             raise wrong(pointer, "there is no such field")
         if path in _OPERATORS and value not in (None, False, [], ()):
             raise wrong(pointer, "only the operator may set it, in the settings file")
+        if path == "network.guarded" and value is not True:
+            raise wrong(pointer, "must be true: what is told this way is guarded")
+        if path in _PARTS and not (isinstance(value, dict) or (value is None and path == "proxy")):
+            raise wrong(pointer, "must be an object")
         if name in _PEM and isinstance(value, str) and "-----BEGIN" not in value:
             raise wrong(pointer, "must be PEM text")
-        if path in ("tls", "proxy", "proxy.tls", "network", "timeouts", "limits", "retry") and isinstance(value, dict):
+        if path in _PARTS and value is not None:
             value = _checked(value, f"{path}.")
         found[name] = value
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twisted_pulp.api._call import Call
-from twisted_pulp.api._jobs import accepted, getting, listing, verbs
+from twisted_pulp.api._jobs import accepted, check_open, getting, listing, verbs
 from twisted_pulp.api._problems import wrong
 from twisted_pulp.api._route import KEY, Answer, Route
 from twisted_pulp.catalog import remotes, repositories
@@ -18,6 +18,7 @@ __all__ = ["ROUTES"]
 
 
 async def _submitted(call: Call, noun: str, kind: str, body: bytes, payload: Mapping[str, Any], remote: Any) -> Answer:
+    check_open(call.running)
     key = call.given.get("Idempotency-Key")
     submitted = await call.running.jobs.submit(
         kind,

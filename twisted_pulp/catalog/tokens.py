@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from twisted_pulp.catalog._job_tables import token as _token
 from twisted_pulp.errors import NameTaken, NotInCatalog
 
-__all__ = ["PREFIX", "TokenRow", "create", "delete", "find", "get", "list", "note"]
+__all__ = ["PREFIX", "TokenRow", "create", "delete", "find", "get", "list", "named", "note"]
 
 #: What a token begins with, so that it is recognised where it should not be.
 PREFIX = "pulp_"
@@ -78,6 +78,18 @@ def get(connection: Connection, id: int) -> TokenRow:
     row = connection.execute(select(_token).where(_token.c.id == id)).one_or_none()
     if row is None:
         raise NotInCatalog("token", id)
+    return TokenRow(*row)
+
+
+def named(connection: Connection, name: str) -> TokenRow:
+    """
+    Return the token of this *name*.
+
+    :raises NotInCatalog: when there is none.
+    """
+    row = connection.execute(select(_token).where(_token.c.name == name)).one_or_none()
+    if row is None:
+        raise NotInCatalog("token", name)
     return TokenRow(*row)
 
 

@@ -12,6 +12,7 @@ from twisted_pulp.cli._groups import remote, repository
 from twisted_pulp.cli._options import GetOptions, digest_of
 from twisted_pulp.cli._place import place, placed
 from twisted_pulp.cli._reach import asked_fields, asking, pairs, reaching
+from twisted_pulp.cli._token_group import token
 
 __all__ = ["program", "run_program"]
 
@@ -100,5 +101,5 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     return run(config, names, probe)
 
 
-for _each in (sync, verify, cleanup, export, repository, remote, distribution, serve):
+for _each in (sync, verify, cleanup, export, repository, remote, distribution, serve, token):
     program.add_command(_each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from attrs import field, frozen
 from msgspec import Meta
@@ -63,17 +63,21 @@ class NewCleanup:
 @frozen(kw_only=True)
 class NewSchedule:
     """
-    A sync again and again.
+    Work to be done again and again.
 
-    :ivar name: its own.
-    :ivar repository: name of the repository.
-    :ivar every: seconds from one to the next, at least 60.
-    :ivar mirror: whether what the upstream has no more is removed; default false.
+    :ivar name: its own; one that has it already is replaced.
+    :ivar kind: of the work; default `sync`.
+    :ivar repository: name of the repository, for a sync.
+    :ivar every: seconds from one begin to the next, at least 60.
+    :ivar jitter: seconds by which a begin may be later, at random; default 0.
+    :ivar mirror: for a sync: whether what the upstream has no more is removed; default false.
     """
 
     name: Name = field(validator=one_line)
-    repository: Name = field(validator=one_line)
     every: Every
+    kind: Literal["sync", "verify", "cleanup"] = "sync"
+    repository: Name | None = field(default=None, validator=one_line)
+    jitter: Annotated[float, Meta(ge=0, le=31_536_000)] = 0.0
     mirror: bool = False
 
 
@@ -84,8 +88,9 @@ class Schedule:
 
     :ivar name: its own.
     :ivar kind: of the work, such as `sync`.
-    :ivar repository: name of the repository.
-    :ivar every: seconds from one to the next.
+    :ivar repository: name of the repository, of a sync.
+    :ivar every: seconds from one begin to the next.
+    :ivar jitter: seconds by which a begin may be later, at random.
     :ivar next: when it is due.
     :ivar last: id of the last job; null: none yet.
     """
@@ -94,5 +99,6 @@ class Schedule:
     kind: str
     repository: str | None
     every: float
+    jitter: float
     next: float | None
     last: str | None

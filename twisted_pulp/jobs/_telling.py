@@ -57,7 +57,8 @@ class Telling:
 
     def failed(self, job: Job, number: int, url: str, error: str | None) -> None:
         """Tell of an item that failed."""
-        self._say("item", {"uid": job.uid, "number": number, "state": "failed", "url": url, "error": error})
+        about = {"uid": job.uid, "owner": job.owner, "number": number}
+        self._say("item", {**about, "state": "failed", "url": url, "error": error})
 
     def _say(self, event: str, data: Mapping[str, Any]) -> None:
         try:
@@ -76,6 +77,7 @@ class Telling:
 def _data(job: Job, more: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "uid": job.uid,
+        "owner": job.owner,
         "kind": job.kind,
         "state": job.state,
         "remote": job.remote,

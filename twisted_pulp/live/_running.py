@@ -25,6 +25,7 @@ class Running:
     :ivar context: what all downloads share.
     :ivar jobs: the durable work.
     :ivar worker: does it; None where the daemon has no such role.
+    :ivar scheduler: begins work again and again; None where the daemon has no such role.
     :ivar streamer: serves content; None where the daemon has no such role.
     :ivar feed: what happens.
     :ivar metrics: how much.
@@ -40,6 +41,7 @@ class Running:
     context: Any
     jobs: Any = None
     worker: Any = None
+    scheduler: Any = None
     streamer: Any = None
     feed: Feed
     metrics: Metrics

@@ -1,0 +1,204 @@
+"""The daemon itself over the API: health, status, settings, events, its description, and requests that are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import evolve
+from twisted.internet.task import deferLater
+
+from tests.integration.api_site import ROOT, StartAPI, parsed, start_api
+from tests.integration.test_streamer_smuggling import REFUSED
+from tests.servers.client import Socket
+from twisted_pulp.settings import Remote
+
+__all__ = ["start_api"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_health(start_api: StartAPI) -> None:
+    """Health is told to everybody; readiness is 503 when no work is taken."""
+    site = await start_api()
+    assert {"status": "ok"} == (await site.ask("GET", "/health", token="")).document
+    assert (200, True) == _ready(await site.ask("GET", "/ready", token=""))
+    site.running.health.stop()
+    assert (503, False) == _ready(await site.ask("GET", "/ready", token=""))
+    assert 200 == (await site.ask("GET", "/health", token="")).status
+
+
+def _ready(reply: Any) -> tuple[int, bool]:
+    return reply.status, reply.document["ready"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_stopping(start_api: StartAPI) -> None:
+    """A daemon that stops takes no more work, and says where it is when asked."""
+    site = await start_api()
+    site.running.health.stop()
+    refused = await site.ask("POST", "/downloads", {"items": [{"url": "https://example.org/a"}]})
+    assert (503, "urn:pulpdownloader:stopping") == (refused.status, refused.document["type"])
+    lines = await site.ask("POST", "/downloads", b'{"url":"https://example.org/a"}\n', Content_Type="application/jsonl")
+    assert 503 == lines.status
+    assert "stopping" == (await site.ask("GET", "/status")).document["state"]
+    assert [] == (await site.ask("GET", "/jobs")).document["items"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_status(start_api: StartAPI) -> None:
+    """The status says what runs, since when, and how many jobs there are."""
+    site = await start_api()
+    await site.ask("POST", "/downloads", {"items": [{"url": "https://example.org/a"}]})
+    found = (await site.ask("GET", "/status")).document
+    assert ("1.2.3", "ready", 1) == (found["version"], found["state"], found["jobs"]["waiting"])
+    assert found["uptime"] >= 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_settings(start_api: StartAPI) -> None:
+    """The settings in force are shown without what is secret."""
+    site = await start_api()
+    remote = Remote(url="https://u:S3CR3T-1@example.org/", headers={"X": "S3CR3T-2"})
+    site.running.settings = evolve(
+        site.running.settings,
+        remotes={"r": remote},
+        database="postgresql://u:S3CR3T-3@db/x",
+    )
+    reply = await site.ask("GET", "/settings")
+    assert 200 == reply.status
+    assert b"S3CR3T" not in reply.body
+    assert ("postgresql://***@db/x", 10_000) == (reply.document["database"], reply.document["limits"]["items"])
+    assert "https://example.org/" == reply.document["remotes"]["r"]["url"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_events(start_api: StartAPI) -> None:
+    """What happens to one's own jobs is told as it happens, and again from where one was; others hear nothing of it."""
+    site = await start_api()
+    mine, theirs = await site.make_token("write", "mine"), await site.make_token("write", "theirs")
+    clients = []
+    for token in (mine, theirs):
+        client = await Socket.to(site.reactor, site.port)
+        client.send(site.request("GET", "/events", token=token))
+        clients.append(client)
+    while b"retry:" not in clients[0].received or b"retry:" not in clients[1].received:
+        await deferLater(site.reactor, 0.01)
+    body = {"items": [{"url": "https://example.org/a"}]}
+    job = (await site.ask("POST", "/downloads", body, token=mine)).document["id"]
+    while job.encode() not in clients[0].received:
+        await deferLater(site.reactor, 0.01)
+    assert b"event: job" in clients[0].received
+    await site.ask("POST", f"/downloads/{job}/cancel", token=mine)
+    while b'"cancelled"' not in clients[0].received:
+        await deferLater(site.reactor, 0.01)
+    first = re.search(rb"id: (\S+)", clients[0].received)
+    assert first is not None
+    again = await Socket.to(site.reactor, site.port)
+    again.send(site.request("GET", "/events", token=mine, Last_Event_ID=first[1].decode()))
+    while b'"cancelled"' not in again.received:
+        await deferLater(site.reactor, 0.01)
+    assert b'"waiting"' not in again.received
+    assert job.encode() not in clients[1].received
+    for client in (*clients, again):
+        await client.leave()
+
+
+@pytest_twisted.ensureDeferred
+async def test_description(start_api: StartAPI) -> None:
+    """The description has every path with its documents, and each reference in it leads somewhere."""
+    site = await start_api()
+    found = (await site.ask("GET", "/openapi.json", token="")).document
+    assert ("3.1.0", "1.2.3", [{"url": ROOT}]) == (found["openapi"], found["info"]["version"], found["servers"])
+    schemas = found["components"]["schemas"]
+    text = json.dumps(found)
+    references = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert references
+    assert set() == references - schemas.keys()
+    operations = [each for path in found["paths"].values() for each in path.values()]
+    assert len(operations) == len({each["operationId"] for each in operations}) > 60
+    item = schemas["NewDownload"]
+    assert (["url"], False) == (item["required"], item["additionalProperties"])
+    assert item["properties"]["url"]["description"].startswith("where it is")
+    assert ":ivar" not in text
+
+
+class Page(HTMLParser):
+    """What a page consists of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.ids: list[str | None] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id":
+                self.ids.append(value)
+            if name == "href":
+                self.links.append(value or "")
+
+
+@pytest_twisted.ensureDeferred
+async def test_docs(start_api: StartAPI) -> None:
+    """The page of the description has no script and no style of its own, and its links lead somewhere."""
+    site = await start_api()
+    reply = await site.ask("GET", "/docs", token="")
+    page = Page(reply.body.decode())
+    assert (200, "text/html; charset=utf-8") == (reply.status, reply.headers["content-type"])
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert not {"script", "style", "iframe", "img"} & page.tags
+    assert not {each for each in page.attributes if each.startswith("on") or each == "style"}
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        else:
+            assert 200 == (await site.ask("GET", link.removeprefix(ROOT), token="")).status
+
+
+@pytest_twisted.ensureDeferred
+async def test_methods(start_api: StartAPI) -> None:
+    """What cannot be done with a thing is answered 405 with what can; what is not there, 404."""
+    site = await start_api()
+    refused = await site.ask("PUT", "/remotes")
+    assert (405, "GET, HEAD, POST") == (refused.status, refused.headers["allow"])
+    for path in ("/", "", "/x", "/jobs/", "//jobs", "/jobs/a/b/c", "/tokens/0", "/tokens/99999999999", "/tokens/x"):
+        assert 404 == (await site.ask("GET", path)).status, path
+    head = await site.ask("HEAD", "/status")
+    assert (200, b"") == (head.status, head.body)
+    assert 400 == parsed(await site.raw(site.request("GET", "/jobs/%ff", token=site.token))).status
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest_twisted.ensureDeferred
+async def test_smuggling(start_api: StartAPI, name: str) -> None:
+    """A request that two readers could take for different ones is refused, and ends the connection."""
+    site = await start_api()
+    payload = (
+        REFUSED[name].replace(b"/first", ROOT.encode() + b"/status").replace(b"/smuggled", ROOT.encode() + b"/jobs")
+    )
+    if name == "too long a body":
+        payload = payload.replace(b"70000", b"%d" % (9 << 20))
+    answers = await site.raw(payload + site.request("GET", "/health"))
+    statuses = re.findall(rb"HTTP/1\.1 (\d\d\d)", answers)
+    assert 1 == len(statuses)
+    assert statuses[0] in (b"400", b"413", b"401")  # nobody sends much without a token
+    assert b'"ok"' not in answers
+
+
+@pytest_twisted.ensureDeferred
+async def test_kinds(start_api: StartAPI) -> None:
+    """A body of another kind is refused."""
+    site = await start_api()
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
+        assert 415 == (await site.ask("POST", "/downloads", b"{}", Content_Type=kind)).status
+    assert 422 == (await site.ask("POST", "/downloads", b"{}", Content_Type="application/json; charset=utf-8")).status
