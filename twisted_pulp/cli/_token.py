@@ -14,7 +14,7 @@ __all__ = ["created", "listed", "revoked"]
 _DAY = 86400.0
 
 
-def created(place: Place, name: str, scope: str, days: float | None) -> int:
+def created(place: Place, name: str, scope: Any, days: float | None) -> int:
     """
     Make the token *name*, which allows *scope*.
 
