@@ -45,11 +45,11 @@ async def test_remote(start_api: StartAPI) -> None:
         made.document["settings"]["timeouts"]["connect"],
         made.document["settings"]["network"]["guarded"],
     )
-    changed = await site.ask("PATCH", "/remotes/debian", {"settings": {"tls": {"verify": False}}, "name": "deb"})
-    assert (200, "deb", False, 3.0) == (
+    changed = await site.ask("PATCH", "/remotes/debian", {"settings": {"retry": {"retries": 7}}, "name": "deb"})
+    assert (200, "deb", 7, 3.0) == (
         changed.status,
         changed.document["name"],
-        changed.document["settings"]["tls"]["verify"],
+        changed.document["settings"]["retry"]["retries"],
         changed.document["settings"]["timeouts"]["connect"],
     )
     data = site.running.data
