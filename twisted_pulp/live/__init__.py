@@ -9,5 +9,18 @@ from twisted_pulp.live._resource import MetricsResource
 from twisted_pulp.live._running import Running
 from twisted_pulp.live._streams import EventStreams
 from twisted_pulp.live._throughput import Throughput
+from twisted_pulp.live._troubles import Trouble, Troubles
 
-__all__ = ["Event", "EventStreams", "Feed", "Health", "Metrics", "MetricsResource", "Observed", "Running", "Throughput"]
+__all__ = [
+    "Event",
+    "EventStreams",
+    "Feed",
+    "Health",
+    "Metrics",
+    "MetricsResource",
+    "Observed",
+    "Running",
+    "Throughput",
+    "Trouble",
+    "Troubles",
+]

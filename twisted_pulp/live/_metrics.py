@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from twisted_pulp.download import DownloadReport
@@ -54,10 +55,16 @@ class Metrics:
         self._traffic: Any = ()
         self._told = 0
 
-    def watch(self, context: Any) -> None:
-        """Count what the downloads of *context* do from now on."""
+    def watch(self, context: Any, *others: Callable[[DownloadReport], object]) -> None:
+        """Count what the downloads of *context* do from now on, and tell *others* of each that has ended, too."""
+
+        def ended(report: DownloadReport) -> None:
+            self.observe_download(report)
+            for other in others:
+                other(report)
+
         self._traffic = context.traffic
-        context.traffic.ended = self.observe_download
+        context.traffic.ended = ended
 
     @property
     def running(self) -> int:

@@ -10,6 +10,7 @@ from twisted_pulp.live._feed import Feed
 from twisted_pulp.live._health import Health
 from twisted_pulp.live._metrics import Metrics
 from twisted_pulp.live._throughput import Throughput
+from twisted_pulp.live._troubles import Troubles
 
 __all__ = ["Running"]
 
@@ -33,6 +34,7 @@ class Running:
     :ivar started: when it was, in seconds since the epoch.
     :ivar version: of this package.
     :ivar throughput: of downloads of late; to be started and stopped.
+    :ivar troubles: what went wrong with downloads of late.
     """
 
     reactor: Any = field(repr=False)
@@ -49,7 +51,8 @@ class Running:
     started: float = 0.0
     version: str = ""
     throughput: Throughput = field(init=False, repr=False)
+    troubles: Troubles = field(init=False, repr=False, factory=Troubles)
 
     def __attrs_post_init__(self) -> None:
-        self.metrics.watch(self.context)
+        self.metrics.watch(self.context, self.troubles.note)
         self.throughput = Throughput(self.metrics, self.feed, self.reactor)

@@ -74,6 +74,12 @@ class Circuit:
                 self._hosts[host] = now + _HOST, error
         return None
 
+    def host(self, url: str) -> tuple[float, PulpError] | None:
+        """Return for how many seconds the host of *url* is left alone, and why; None: it is not."""
+        found = self._hosts.get(origin_of(url))
+        left = 0.0 if found is None else found[0] - self._clock()
+        return None if found is None or left <= 0 else (left, found[1])
+
     def failed(self, wanted: Wanted, error: BaseException) -> None:
         """Note that *wanted* could not be had."""
         if not isinstance(error, DownloadError) or isinstance(error, _OURS):

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
 from twisted_pulp.download import Download, DownloadReport
-from twisted_pulp.errors import Cancelled
+from twisted_pulp.errors import Cancelled, PulpError
 from twisted_pulp.interfaces import IStorage
 from twisted_pulp.streamer._backlog import Backlog
 from twisted_pulp.streamer._circuit import Circuit
@@ -99,6 +99,10 @@ class Flights:
         if flight.wanted.policy == "streamed":
             return Pipe(context.reactor, flight)
         return Spool(self._storage, context.threads, context.reactor, flight, self._backlog)
+
+    def refused(self, url: str) -> tuple[float, PulpError] | None:
+        """Return for how many seconds nothing of the host of *url* is asked for, and why; None: it may be."""
+        return self._circuit.host(url)
 
     # HEAD
     def head(self, wanted: Wanted) -> Deferred[DownloadReport]:

@@ -133,6 +133,13 @@ class Health:
             _note(self._paces, origin, pace)
         return pace
 
+    def resting(self, url: str) -> float:
+        """Return for how many seconds the host of *url* is asked only when nothing else is left."""
+        now, origin = self._clock(), origin_of(url)
+        cooling = self._cooling.get(origin)
+        until = 0.0 if cooling is None else max(cooling.until, cooling.probed)
+        return max(0.0, until - now, self._pauses.get(origin, 0.0) - now)
+
     def pause(self, source: Source, seconds: float) -> None:
         """Leave the host of *source* alone for *seconds*: it asked for that."""
         origin, until = origin_of(source.url), self._clock() + seconds
