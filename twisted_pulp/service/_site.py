@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource, NoResource, Resource
 
 from twisted_pulp.api import API, APISite
+from twisted_pulp.dashboard import Dashboard
 from twisted_pulp.errors import shown
 from twisted_pulp.live import MetricsResource, Observed, Running
 from twisted_pulp.service._door import Door, seconds_of
@@ -44,7 +45,7 @@ class Faces:
         :param content: whether content is there; else it has a place of its own.
         :param metrics: as *content*.
         """
-        root = _Root()
+        root = _Root(None if self._api is None else Dashboard(self._running).resource())
         if content and self._content is not None:
             root.putChild(b"content", self._content)
         if metrics:

@@ -393,8 +393,7 @@ def test_settings() -> None:
     """The settings are shown as a file would say them, without what is secret."""
     remote = Remote(url="https://h.test/", username="me", password="S3CR3T-1", headers={"X-Key": "S3CR3T-2"})
     database = "postgresql://me:S3CR3T-3@db.test/pulp"
-    broker = "amqp://me:S3CR3T-4@mq.test/"
-    world = World(Settings(data="/srv/data", database=database, broker=broker, remotes={"mine": remote}))
+    world = World(Settings(data="/srv/data", database=database, remotes={"mine": remote}))
     world.login()
     answer = world.get("/settings")
     assert 'data = "/srv/data"' in answer.text
