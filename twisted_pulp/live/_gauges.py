@@ -38,7 +38,7 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
     yield _gauges("degraded", "Parts that are not well.", ("part",), dict.fromkeys(running.health.degraded, 1))
     yield _gauge("event_listeners", "Who listens to events.", running.feed.listeners)
     if facts.jobs is not None:
-        yield _gauges("jobs", "Jobs by state.", ("state",), facts.jobs)
+        yield _gauges("jobs", "Jobs by state.", ("state",), {**dict.fromkeys(_STATES, 0), **facts.jobs})
     for name, value in facts.storage.items():
         yield _gauge(f"storage_{name}_bytes", _STORAGE[name], value)
     yield _gauge("downloads_running", "Downloads under way.", running.metrics.running)
@@ -49,6 +49,7 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
         yield _gauge("content_readers", "Clients who read or wait for them.", flights.readers)
 
 
+_STATES = "waiting", "running", "paused", "completed", "failed", "cancelled"
 _STORAGE = {
     "free": "Bytes that are free where files are kept.",
     "size": "Bytes that there are where files are kept.",

@@ -18,6 +18,7 @@ from twisted_pulp.live._histogram import Histogram
 
 __all__ = ["Metrics"]
 
+RESULTS = "completed", "present", "failed", "cancelled"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 #: Kinds of errors that are told apart; there are fewer, unless other people's schemes have very many.
@@ -42,7 +43,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.downloads: Counter[str] = Counter()
+        self.downloads: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))  # a rate of what begins at 1 is lost
         self.errors: Counter[str] = Counter()
         self.attempts = self.bytes = 0
         self.durations = Histogram()
