@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 from attrs import define, field
 from pytest_twisted import async_yield_fixture
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+
+from tests.integration.forked import Forked, Forking
 
 ROOT = Path(__file__).parents[2]
 # As the entry point of an installation runs it.
@@ -56,7 +59,7 @@ class Process:
 
     _reactor: IReactorTime
     directory: Path
-    popen: subprocess.Popen[bytes]
+    popen: subprocess.Popen[bytes] | Forked
     _files: tuple[IO[bytes], IO[bytes]] = field(repr=False)
 
     @property
@@ -97,16 +100,28 @@ class Process:
     def close(self) -> None:
         """End it, if it has not ended, and close its files."""
         if self.popen.poll() is None:
-            os.kill(self.popen.pid, signal.SIGKILL)
+            self.popen.send_signal(signal.SIGKILL)
             self.popen.wait()
         for file in (*self._files, self.popen.stdin):
             if file is not None:
                 file.close()
 
 
+@pytest.fixture(scope="session")
+def forking(system_temp: Path) -> Iterator[Forking]:
+    """Starts `pulpdownloader` sooner than the interpreter would."""
+    made = Forking()
+    yield made
+    made.close()
+
+
 @async_yield_fixture
-async def start_command(reactor: Any, tmp_path: Path) -> AsyncIterator[Start]:
-    """Start `pulpdownloader`, or another *program*, with arguments, in ``tmp_path``."""
+async def start_command(reactor: Any, tmp_path: Path, forking: Forking) -> AsyncIterator[Start]:
+    """
+    Start `pulpdownloader`, or another *program*, with arguments, in ``tmp_path``.
+
+    The command is forked, unless *options* of the interpreter or what else may be *given* need a start of its own.
+    """
     started: list[Process] = []
 
     def starting(
@@ -117,7 +132,12 @@ async def start_command(reactor: Any, tmp_path: Path) -> AsyncIterator[Start]:
         stock = {"stdin": subprocess.DEVNULL, "stdout": files[0], "stderr": files[1]}
         streams = {name: given.pop(name, default) for name, default in stock.items()}
         command = [sys.executable, *options, "-c", program, *map(str, arguments)]
-        environ = environment() | given.pop("environ", {})
+        own = given.pop("environ", {})
+        environ = environment() | own
+        if program == PULPDOWNLOADER and not options and not given and streams == stock and _forkable(own):
+            popen: Any = forking.start([*map(str, arguments)], tmp_path, environ, *(file.name for file in files))
+            started.append(Process(reactor, tmp_path, popen, files))
+            return started[-1]
         popen = subprocess.Popen(command, cwd=tmp_path, env=environ, **streams, **given)
         started.append(Process(reactor, tmp_path, popen, files))
         return started[-1]
@@ -125,6 +145,11 @@ async def start_command(reactor: Any, tmp_path: Path) -> AsyncIterator[Start]:
     yield starting
     for process in started:
         process.close()
+
+
+def _forkable(environ: dict[str, str]) -> bool:
+    """Tell whether the interpreter looks at none of *environ* when it starts."""
+    return all(name.startswith("PULPDOWNLOADER_") for name in environ)
 
 
 @async_yield_fixture
