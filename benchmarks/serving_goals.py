@@ -24,11 +24,18 @@ _ORDER = (SMALLER, SMALL, BIG, COLD, ONE, MANY, REQUESTS, RSS, IDLE)
 #: Figures of which the worst counts, and not the median.
 _WORST = {REQUESTS, RSS, IDLE}
 _WORDS = {True: "yes", False: "NO"}
-#: What others have measured; it is not of this run.
+#: Of pulpcore's content app, and what it gave; not of this run, but of earlier ones, with 16 connections.
+PULPCORE = "pulpcore 3.123.1 *"
 KNOWN = (
-    "Not of this run, from another machine with 2 processors: pulpcore's content app 3.123.1 gave 16 connections 64 to "
-    "66 files/s of 1 KiB pulled through, 45 to 95 stored ones, and 760 to 1,550 of its Redis cache."
+    "\\* Not of this run: measured before, on another machine with 2 processors; the larger figures are of its Redis "
+    "cache."
 )
+_EARLIER = {
+    SMALLER: "45 to 95, or 760 to 1,550",
+    SMALL: "45 to 95, or 760 to 1,550",
+    COLD: "64 to 66",
+    REQUESTS: "one each",
+}
 
 Found = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -82,10 +89,11 @@ GOALS = (
 
 
 def measures(found: Found) -> str:
-    """Return the table of what was measured."""
+    """Return the table of what was measured, in Markdown; what was measured before stands beside it."""
     names = list(dict.fromkeys(name for values in found.values() for name in values))
     figures = [each for figure in _ORDER for each in (figure, f"{figure}{CPU}") if each in found]
-    return table(["figure", *names], [[each, *(_cell(found, each, name) for name in names)] for each in figures])
+    rows = [[each, *(_cell(found, each, name) for name in names), _EARLIER.get(each, "-")] for each in figures]
+    return table(["figure", *names, PULPCORE], rows)
 
 
 def _cell(found: Found, figure: str, name: str) -> str:
@@ -96,7 +104,7 @@ def _cell(found: Found, figure: str, name: str) -> str:
 
 
 def goals(found: Found) -> str:
-    """Return the table of what had to be reached."""
+    """Return the table of what had to be reached, in Markdown."""
     judged = [(goal, goal.value(found)) for goal in GOALS]
     rows = [[goal.of[0], goal.words, f"{value:,.2f}", _WORDS[goal.met(value)]] for goal, value in judged]
     return table(["figure", "goal", "is", "met"], rows)
