@@ -12,6 +12,7 @@ from attrs import define
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import SizeMismatch
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
+from twisted_pulp.stages._existing import DOWNLOADING
 from twisted_pulp.stages._stage import Stage
 
 __all__ = ["ArtifactDownloader"]
@@ -59,23 +60,24 @@ class ArtifactDownloader(Stage):
     came wait in the storage's directory for temporaries, known to `Sync.budget`, until `ArtifactSaver` takes them over.
     """
 
-    code, message = "sync.downloading.artifacts", "Downloading Artifacts"
-
     def __init__(self) -> None:
         #: Who waits for which file, by name.
         self._waiting: dict[str, list[_Wanted]] = {}
         self._within = False
+        self._failed = 0
 
     async def run(self) -> None:
         """Pass on each unit when its files are there."""
-        sync, self._within = self.sync, False
+        sync, self._within, self._failed = self.sync, False, 0
         # Held open, it need not be looked up for each file, nor looked into if it was empty.
         self._directory = os.path.dirname(sync.storage.temporary(_ANY))
         downloader = sync.downloader(directory=self._directory, put=sync.storage.put)
         try:
-            with sync.progress(self.code, self.message) as self._report:
+            with sync.progress(*DOWNLOADING) as self._report:
                 downloads = _Downloads(self._downloads(), self._next)
                 await downloader.download_each(downloads, self._done, sync.concurrency or self._suited())
+                if self._report.total is not None:  # what was expected may have come with other units, or not at all
+                    self._report.expect(self._report.done + self._failed)
         finally:
             for waiting in self._waiting.values():
                 waiting[0][1].release()
@@ -118,10 +120,7 @@ class ArtifactDownloader(Stage):
 
     def wants(self, artifact: DeclarativeArtifact) -> bool:
         """Return whether *artifact* is to be downloaded now."""
-        if artifact.artifact_id is not None or artifact.path is not None or not artifact.sources:
-            return False
-        deferred = artifact.deferred
-        return self.sync.policy == "immediate" if deferred is None else not deferred
+        return self.sync.wants(artifact)
 
     async def _download(self, waiting: _Unit, artifact: DeclarativeArtifact) -> Download | None:
         """Return the Download of *artifact*, or None when the same one is on its way."""
@@ -149,6 +148,7 @@ class ArtifactDownloader(Stage):
             sync.downloaded += 1
             sync.bytes += size
         else:
+            self._failed += 1
             self.sync.flight.lost(self._path(report))
             report.attachment.release()
         finished = [unit for unit in [self._came(*each, report) for each in wanted] if unit is not None]

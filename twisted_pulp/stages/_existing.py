@@ -9,7 +9,10 @@ from twisted_pulp.digests import WEAK
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
 from twisted_pulp.stages._stage import Stage
 
-__all__ = ["QueryExistingArtifacts", "QueryExistingContents"]
+__all__ = ["DOWNLOADING", "QueryExistingArtifacts", "QueryExistingContents"]
+
+#: Code and message of the report about downloads: who finds what is missing says how many there will be.
+DOWNLOADING = "sync.downloading.artifacts", "Downloading Artifacts"
 
 # The first of these that is expected of an artifact finds it.
 _STRONG = ("sha256", "sha512", "sha384", "blake2b", "sha224")
@@ -23,6 +26,9 @@ class QueryExistingArtifacts(Stage):
         async for batch in self.batches():
             self.sync.units += len(batch)
             await self._query(batch)
+            wanted = sum(self.sync.wants(artifact) for unit in batch for artifact in unit.artifacts)
+            if wanted:
+                self.sync.progress(*DOWNLOADING).expect_more(wanted)
             await self.put_all(batch)
 
     async def _query(self, batch: list[DeclarativeContent]) -> None:

@@ -13,7 +13,7 @@ from twisted_pulp.errors import CatalogError, SettingsError, StorageError, TooMa
 from twisted_pulp.interfaces import IDownloader
 from twisted_pulp.settings import Remote
 from twisted_pulp.stages._budget import Budget
-from twisted_pulp.stages._declarative import Content, DeclarativeContent
+from twisted_pulp.stages._declarative import Content, DeclarativeArtifact, DeclarativeContent
 from twisted_pulp.stages._flight import Flight
 from twisted_pulp.stages._progress import Progress, ProgressReport
 
@@ -114,6 +114,13 @@ class Sync:
     def skip(self) -> None:
         """Say that the upstream has not changed: there will be no new version, and a mirror removes nothing."""
         self.skipped = True
+
+    def wants(self, artifact: DeclarativeArtifact) -> bool:
+        """Return whether *artifact* is to be downloaded now: it is not here yet, and not left to whoever asks first."""
+        if artifact.artifact_id is not None or artifact.path is not None or not artifact.sources:
+            return False
+        deferred = artifact.deferred
+        return self.policy == "immediate" if deferred is None else not deferred
 
     def remote_of(self, source: Source) -> int | None:
         """Return the id of the Remote that reaches *source*."""

@@ -107,7 +107,7 @@ async def test_progress(syncs: Syncs) -> None:
     size = len(manifest(FILES))
     assert ("completed", 1, 1, size) == reports["sync.downloading.metadata"]
     assert ("completed", 3, 3, 0) == reports["sync.parsing.metadata"]
-    assert 3 == reports["sync.downloading.artifacts"][2]
+    assert ("completed", 3, 3, 11) == reports["sync.downloading.artifacts"]
     assert 3 == reports["associating.content"][2]
 
 

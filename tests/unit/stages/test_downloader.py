@@ -14,7 +14,7 @@ from tests.unit.stages.surroundings import SITE, World, file_of, through, unit_o
 from twisted_pulp.download import Source
 from twisted_pulp.errors import NotFound, SettingsError, SizeMismatch
 from twisted_pulp.settings import Remote
-from twisted_pulp.stages import ArtifactDownloader, Budget, Content, DeclarativeContent, Sync
+from twisted_pulp.stages import ArtifactDownloader, Budget, Content, DeclarativeContent, QueryExistingArtifacts, Sync
 from twisted_pulp.storage import MemoryStorage
 from twisted_pulp.testing import FakeResponse, FakeSite, SpyAgent
 
@@ -91,6 +91,24 @@ async def test_order(sync: Sync, site: FakeSite) -> None:
     taken = await through(sync, units, ArtifactDownloader())
     assert [SITE + name for name in names] == [each.url for each in site.requests]
     assert {id(unit) for unit in units} == {id(unit) for unit in taken}
+
+
+@ensureDeferred
+async def test_progress(sync: Sync, world: World) -> None:
+    """How many files there are is known before they come, and is right in the end, what came with others left out."""
+    spy = world.sites[None] = SpyAgent()
+    sync.keep_going = True
+    units = [unit_of("a", b"a"), unit_of("again", b"a", SITE + "a"), unit_of("later", b"l", deferred=True)]
+    units += [unit_of("b", b"b"), unit_of("lost", b"lost")]
+    running = Deferred.fromCoroutine(through(sync, units, QueryExistingArtifacts(), ArtifactDownloader()))
+    (report,) = sync.reports.reports
+    assert (4, 0, "running") == (report.total, report.done, report.state)
+    for number, body in enumerate((b"a", b"b")):
+        whole(spy, number, body)
+    assert (4, 2) == (report.total, report.done)
+    spy.requests[2].answer.errback(NotFound(spy.requests[2].url, 404))
+    await running
+    assert (3, 2, "completed") == (report.total, report.done, report.state)
 
 
 @ensureDeferred
