@@ -8,12 +8,14 @@ PYTEST  := $(PY) -m pytest
 SOURCES := setup.cfg pyproject.toml $(shell find twisted twisted_pulp -type f ! -name '*.pyc' ! -name dropin.cache)
 TYPED   := twisted_pulp $(wildcard examples benchmarks)
 
-.PHONY: help run test lint types docs unit integration examples bench bench-sync bench-serving news format clean
+.PHONY: help run serve test lint types docs unit integration examples bench bench-sync bench-serving news format clean
 # One thing after the other, also under -j: pytest's line is to be the last.
 .NOTPARALLEL:
 
 help:
-	@echo 'make run          fetch the newest files of well-known projects into downloads/, sync and verify them'
+	@echo 'make run          fetch the newest files of well-known projects into downloads/, sync and verify them,'
+	@echo '                  and let pip and the API use a daemon in front of the index'
+	@echo 'make serve        the same daemon, which stays'
 	@echo 'make test         everything below up to integration, with coverage'
 	@echo 'make lint         ruff'
 	@echo 'make types        mypy'
@@ -29,6 +31,10 @@ help:
 
 run: .venv/run
 	$(PY) examples/newest.py downloads
+	$(PY) examples/daemon.py downloads
+
+serve: .venv/run
+	$(PY) examples/daemon.py downloads --stay
 
 test: lint types docs .venv/servers
 	rm -f .coverage .coverage.*
