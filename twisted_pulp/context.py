@@ -80,7 +80,7 @@ class Context:
         self.resolver = Resolver(reactor)
         self.threads = WriterThreads(reactor)
         self.health = Health(reactor.seconds)
-        self.traffic = Traffic()
+        self.traffic = Traffic(reactor.seconds)
         self.rates = Rates(reactor)
         self.paths: set[str] = set()
         self._policy = policy

@@ -17,12 +17,16 @@ from twisted_pulp.errors import Cancelled, CatalogError, ItemsFailed, PulpError,
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
 from twisted_pulp.jobs._paths import Paths
 from twisted_pulp.jobs._results import Results
+from twisted_pulp.jobs._settle import settle
 from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._values import Wanted
 from twisted_pulp.settings import Remote
 from twisted_pulp.transfer import Hooks
 
 __all__ = ["DownloadKind"]
+
+#: Failures in a row after which the others wait for the next run, too: the upstream is down.
+_FAILING = 100
 
 
 @implementer(IJobKind)
@@ -37,12 +41,14 @@ class DownloadKind:
     :param context: what downloads share.
     :param directory: where the files go; only whole and verified ones appear there.
     :param concurrency: downloads in flight in one job; default 32.
+    :param fsync: whether files are on the disk before their items are completed; default true.
     """
 
     yields = True
     _context: Context
     _directory: str
     concurrency: int = field(kw_only=True, default=32)
+    fsync: bool = field(kw_only=True, default=True)
     _paths: Paths = field(init=False, factory=Paths)
 
     def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
@@ -62,12 +68,17 @@ class _Downloading:
     _results: Results = field(init=False)
     _coming: dict[int, int] = field(init=False, factory=dict)
     _again: int = field(init=False, default=0)
+    _failing: int = field(init=False, default=0)
     _why: str = field(init=False, default="")
     _present: int = field(init=False, default=0)
     _received: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
-        self._results = Results(self._context.reactor, self._task)
+        settle = self._settle if self._kind.fsync else None
+        self._results = Results(self._context.reactor, self._task, settle)
+
+    def _settle(self, paths: list[str]) -> Deferred[None]:
+        return self._context.threads.lane()(settle, self._directory, paths)
 
     async def run(self) -> Mapping[str, Any]:
         task = self._task
@@ -93,7 +104,7 @@ class _Downloading:
         later: list[Wanted] = []
         async for page in self._task.items():
             for item in page:
-                if self._task.stopping:
+                if self._task.stopping or self._failing >= _FAILING:
                     return
                 if self._paths.take(item.path):
                     yield self._download(item)
@@ -101,6 +112,8 @@ class _Downloading:
                     later.append(item)
             later, waiting = [], later
             for item in waiting:
+                if self._task.stopping or self._failing >= _FAILING:
+                    return
                 await self._paths.taken(item.path)
                 yield self._download(item)
 
@@ -119,7 +132,9 @@ class _Downloading:
         error = report.error
         if error is None:
             self._present += report.present
-            return self._results.add(Ended(item.number, "completed", report.size or 0, report.digests["sha256"]))
+            self._failing = 0
+            done = Ended(item.number, "completed", report.size or 0, report.digests["sha256"])
+            return self._results.add(done, report.path)
         if isinstance(error, StorageFull | CatalogError):
             raise error
         return None if isinstance(error, Cancelled) else self._results.add(self._failed(item, report, error))
@@ -128,6 +143,7 @@ class _Downloading:
         again = bool(getattr(error, "retryable", False))
         self._why = str(error)
         self._again += again
+        self._failing += again
         if again and not self._task.last:
             return Ended(item.number, "waiting", error=str(error))
         self._task.item_failed(item, report.url, str(error))

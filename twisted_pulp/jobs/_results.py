@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
@@ -25,24 +26,29 @@ class Results:
 
     :param reactor: its clock.
     :param task: notes it.
+    :param settle: brings files to the disk before that; None: nothing does.
     """
 
     _reactor: Any
     _task: Task
+    _settle: Callable[[list[str]], Deferred[None]] | None = None
     _gathered: list[Ended] = field(init=False, factory=list)
+    _files: list[str] = field(init=False, factory=list)
     _call: IDelayedCall | None = field(init=False, default=None)
     _lock: DeferredLock = field(init=False, factory=DeferredLock)
     _failure: Failure | None = field(init=False, default=None)
 
-    def add(self, ended: Ended) -> Deferred[None] | None:
+    def add(self, ended: Ended, path: str | None = None) -> Deferred[None] | None:
         """
-        Take one; what is returned is to be waited for.
+        Take one, and the path of its file; what is returned is to be waited for.
 
         :raises Exception: why those before it could not be noted.
         """
         if self._failure is not None:
             self._failure.raiseException()
         self._gathered.append(ended)
+        if path is not None:
+            self._files.append(path)
         if len(self._gathered) >= _MOST:
             return Deferred.fromCoroutine(self._note())
         if self._call is None:
@@ -62,6 +68,9 @@ class Results:
                 self._call.cancel()
                 self._call = None
             gathered, self._gathered = self._gathered, []
+            files, self._files = self._files, []
+            if files and self._settle is not None:
+                await self._settle(files)
             if gathered:
                 await self._task.finished(gathered)
 

@@ -62,7 +62,7 @@ class Space:
     _in_thread: Callable[..., Deferred[Any]] = field(kw_only=True, default=_in_pool)
     _look: LoopingCall = field(init=False)
     _reason: str | None = field(init=False, default=None)
-    _until: float = field(init=False, default=0.0)
+    _until: float = field(init=False, default=-_LONGEST - _FIRST)
     _pause: float = field(init=False, default=_FIRST)
 
     def __attrs_post_init__(self) -> None:

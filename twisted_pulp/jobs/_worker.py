@@ -78,7 +78,6 @@ class Worker:
     _wanted: bool = field(init=False, default=False)
     _beaten: float = field(init=False, default=0.0)
 
-    # the outside
     @property
     def running(self) -> int:
         """How many jobs run."""
@@ -148,7 +147,6 @@ class Worker:
         for run in list(self._runs.values()):
             run.halt("waiting").addErrback(lambda why: why.trap(CancelledError))
 
-    # work with the catalog
     def _work(self, coroutine: Any) -> Deferred[None]:
         """Do some work with the catalog; what fails is tried again by the next look."""
         d: Deferred[None] = Deferred.fromCoroutine(self._once(coroutine))
@@ -203,15 +201,16 @@ class Worker:
             outcome = None
         del self._runs[run.row.id]
         self._ends.pop(run.row.id).callback(None)
-        if outcome is not None and outcome.full:
-            self.pause()
-            self.filled()
         if outcome is not None and outcome.delay is not None and len(self._delayed) < _DELAYED:
             self._delayed[run.row.id] = self._reactor.seconds() + outcome.delay
         self.wake()
 
     def _judged(self, row: JobRow, error: BaseException | None, result: Any) -> Outcome:
-        return after_run(row, error, result, attempts=self.attempts, retry=self.backoff, uniform=self._uniform)
+        outcome = after_run(row, error, result, attempts=self.attempts, retry=self.backoff, uniform=self._uniform)
+        if outcome.full:
+            self.pause()
+            self.filled()
+        return outcome
 
     async def _recover(self) -> None:
         """Take back what this holder had, and does not have any more."""
@@ -227,7 +226,7 @@ class Worker:
         for row in await self._jobs.catalog.write(
             leases.drop, lost, lambda row: after_death(row, now, self._uniform), now
         ):
-            self._log.info("job {uid} was left by {holder}", uid=row.uid, holder=self.holder)
+            self._log.info("job {uid} was left", uid=row.uid)
             self._jobs.telling.changed(job_of(row))
         self.wake()
 

@@ -292,7 +292,7 @@ class Transfer(Struct, eq=False):
             remote = source.remote or self._remote
             tries.add(source, shared.mirrors.elsewhere(duplicates(run.fields, run.url), remote))
         step = tries.after(source, error, run.resumed, shared.health.paused, now)
-        if step is None:
+        if step is None or not shared.traffic.may_retry(step.source, self._report.attempts):
             raise error
         self._log.debug("{error}; trying again in {delay} s", error=error, delay=step.delay)
         return step

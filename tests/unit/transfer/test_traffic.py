@@ -14,7 +14,7 @@ class Transfer:
 
 def test_traffic() -> None:
     """A transfer counts from its begin to its end, which is told."""
-    traffic, ended = Traffic(), []
+    traffic, ended = Traffic(lambda: 0.0), []
     one, other = Transfer(), Transfer()
     traffic.begin(one)
     traffic.begin(other)
