@@ -50,8 +50,10 @@ autodoc_typehints_format = "short"
 default_role = "code"
 
 # The build asks no other host, so it has no inventories: only names of our own must lead somewhere.
-# Parts of a type that was cut at its commas, and interfaces as types, lead nowhere either.
-nitpick_ignore_regex = [(r"py:.*", r"(?!twisted_pulp\b)\w+(\.\w+)+(\[.*)?|<InterfaceClass .*>")]
+# Parts of a type that was cut at its commas, interfaces as types, and variables of types lead nowhere either.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!twisted_pulp\b)\w+(\.\w+)+(\[.*)?|<InterfaceClass .*>|twisted_pulp\.[\w.]+\.[A-Z]")
+]
 
 
 @functools.cache

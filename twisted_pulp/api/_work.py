@@ -72,7 +72,8 @@ async def _verify(call: Call) -> Answer:
 async def _cleanup(call: Call) -> Answer:
     body, data = call.body_and_data()
     wanted = read_document(NewCleanup, data)
-    return await _submitted(call, "cleanups", "cleanup", body, {"grace": wanted.grace}, None)
+    payload = {"grace": wanted.grace, "unused": wanted.unused, "capacity": wanted.capacity}
+    return await _submitted(call, "cleanups", "cleanup", body, payload, None)
 
 
 def _routes(noun: str, kind: str, says: tuple[str, str, str], run: Any, takes: Any, scope: Any) -> tuple[Route, ...]:

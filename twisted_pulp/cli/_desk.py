@@ -18,6 +18,7 @@ from twisted_pulp.cli._streams import Stream
 from twisted_pulp.errors import PulpError, SettingsError
 
 if TYPE_CHECKING:
+    from twisted_pulp.client import Client
     from twisted_pulp.upkeep import DataDirectory
 
 __all__ = ["Act", "Desk", "worked"]
@@ -35,6 +36,7 @@ class Desk:
     :ivar reactor: that runs.
     :ivar place: where the data is, and how to answer.
     :ivar data: the data directory, while the command works.
+    :ivar server: the daemon that does the work, while the command asks it; None: the work is done here.
     :ivar view: shows how far it is; None: nothing is shown.
     :ivar status: the exit status.
     :ivar parting: what is said when a signal ends it.
@@ -49,6 +51,7 @@ class Desk:
     _out: Stream = field(factory=Stream.out)
     _err: Stream = field(factory=Stream.err)
     data: DataDirectory = field(init=False)
+    server: Client | None = field(init=False, default=None)
     view: Any = field(init=False, default=None)
     status: int = field(init=False, default=0)
     parting: str = field(init=False, default="interrupted; the same command goes on from here")
@@ -57,7 +60,10 @@ class Desk:
     _lines: list[str] = field(init=False, factory=list)
 
     async def work(self, run: Run) -> None:
-        """Open the data directory, let the command do its work, and close everything."""
+        """Open the data directory or reach the server, let the command do its work, and close everything."""
+        if self.place.server is not None:
+            await self._work_elsewhere(self.place.server)
+            return
         from twisted_pulp.upkeep import DataDirectory
 
         gc.set_threshold(*_COLLECT)
@@ -68,6 +74,34 @@ class Desk:
             await self._act(self)
         finally:
             await self.data.close()
+
+    async def _work_elsewhere(self, url: str) -> None:
+        from twisted_pulp.client import Client
+        from twisted_pulp.context import Context
+
+        context = Context(self.reactor)
+        try:
+            self.server = Client(context, url, token=self.place.token)
+            await self._act(self)
+        finally:
+            await context.close()
+
+    async def ask(self, there: Callable[[Client], Any], here: Callable[..., Any], *given: Any) -> Any:
+        """
+        Return what is known, as data.
+
+        :param there: asks the server, if one does the work; it returns a document, or an iterator over several.
+        :param here: else reads the catalog: it gets a connection and what is *given*.
+        """
+        if self.server is None:
+            return await self.data.catalog.read(here, *given)
+        return await _plain(there(self.server))
+
+    async def change(self, there: Callable[[Client], Any], here: Callable[..., Any], *given: Any) -> Any:
+        """Change what is known, as `ask` asks."""
+        if self.server is None:
+            return await self.data.catalog.write(here, *given)
+        return await _plain(there(self.server))
 
     def show(self, reports: Callable[[], Iterable[Any]], quiet: bool) -> None:
         """
@@ -161,6 +195,15 @@ class Desk:
         self._out.flush()
 
 
+async def _plain(given: Any) -> Any:
+    """Return the documents in *given* as data."""
+    from msgspec import to_builtins
+
+    if hasattr(given, "__aiter__"):
+        return [to_builtins(each) async for each in given]
+    return to_builtins(await given)
+
+
 Act = Callable[[Desk], Awaitable[None]]
 
 
@@ -170,6 +213,9 @@ def worked(place: Place, act: Act, **options: Any) -> int:
 
     :param options: those of `DataDirectory.open`.
     """
-    import twisted_pulp.upkeep  # noqa: F401 -- here nothing is collected meanwhile
+    if place.server is None:
+        import twisted_pulp.upkeep
+    else:
+        import twisted_pulp.client  # noqa: F401 -- here nothing is collected meanwhile
 
     return run(lambda reactor: Desk(reactor, place, act, options))

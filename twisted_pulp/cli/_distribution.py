@@ -24,7 +24,12 @@ def created(place: Place, name: str, fields: dict[str, Any]) -> int:
         values = _values(connection, key, name, fields, {})
         return _document(connection, distributions.create(connection, name, now=time.time(), **values))
 
-    return _changed(place, create)
+    def there(server: Any) -> Any:
+        from twisted_pulp.cli._elsewhere import create_distribution
+
+        return create_distribution(server, name, fields)
+
+    return _changed(place, there, create)
 
 
 def updated(place: Place, name: str, fields: dict[str, Any]) -> int:
@@ -39,7 +44,12 @@ def updated(place: Place, name: str, fields: dict[str, Any]) -> int:
             values.setdefault("number", None)
         return _document(connection, distributions.update(connection, name, **values))
 
-    return _changed(place, update)
+    def there(server: Any) -> Any:
+        from twisted_pulp.cli._elsewhere import update_distribution
+
+        return update_distribution(server, name, fields)
+
+    return _changed(place, there, update)
 
 
 def _values(connection: Any, key: Any, name: str, fields: dict[str, Any], settings: Any) -> dict[str, Any]:
@@ -85,9 +95,9 @@ def _remote_id(connection: Any, key: Any, name: str, remote: str) -> int | None:
         return remotes.get(connection, name).id
 
 
-def _changed(place: Place, change: Any) -> int:
+def _changed(place: Place, there: Any, here: Any) -> int:
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.write(change, desk.data.catalog.key)
+        found = await desk.change(there, here, *(() if desk.server else (desk.data.catalog.key,)))
         desk.answer(found, _facts(found))
 
     return worked(place, act)
@@ -97,7 +107,7 @@ def listed(place: Place) -> int:
     """List all distributions."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_all)
+        found = await desk.ask(lambda server: server.distributions.list(), _all)
         rows = [(each["name"], each["base_path"], each["repository"], _version(each), each["remote"]) for each in found]
         desk.answer(found, table(("NAME", "BASE PATH", "REPOSITORY", "VERSION", "REMOTE"), rows) if rows else [])
 
@@ -114,7 +124,7 @@ def shown(place: Place, name: str) -> int:
     """Show the distribution *name*."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_one, name)
+        found = await desk.ask(lambda server: server.distributions.get(name), _one, name)
         desk.answer(found, _facts(found))
 
     return worked(place, act)
@@ -130,7 +140,7 @@ def deleted(place: Place, name: str) -> int:
     """Delete the distribution *name*."""
 
     async def act(desk: Desk) -> None:
-        await desk.data.catalog.write(_delete, name)
+        await desk.change(lambda server: server.distributions.delete(name), _delete, name)
         desk.answer({"deleted": name}, [f"deleted distribution {name}"])
 
     return worked(place, act)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import click
+
 from twisted_pulp.cli._desk import Desk, worked
 from twisted_pulp.cli._place import Place
 from twisted_pulp.cli._words import amount, files
@@ -22,6 +24,9 @@ def export(place: Place, name: str, directory: str, version: int | None, mode: E
     :param version: default None: the latest.
     :returns: the exit status: 0 all files are there, 1 some were not downloaded yet.
     """
+
+    if place.server is not None:
+        raise click.UsageError("a server has no files here; let its distributions be downloaded")
 
     async def act(desk: Desk) -> None:
         from twisted_pulp import content

@@ -20,11 +20,15 @@ class Place(NamedTuple):
     :ivar given: the data directory that was named, or None: the user's own.
     :ivar database: URL of the catalog, or None: a file in the data directory.
     :ivar json: whether the answer is one document, for a program.
+    :ivar server: URL of the daemon that does it; None: it is done here.
+    :ivar token: of its API, or None.
     """
 
     given: str | None = None
     database: str | None = None
     json: bool = False
+    server: str | None = None
+    token: str | None = None
 
     @property
     def data(self) -> str:
@@ -38,6 +42,10 @@ class Place(NamedTuple):
 def placed(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let *command* take these options, too: before its name or after it, the last one counts."""
     for made in (
+        click.option(
+            "--api-token-file", metavar="FILE", help="First line: the token of its API.", **_kept("token", _first_line)
+        ),
+        click.option("--server", metavar="URL", help="Let the daemon there do it; unix:PATH too.", **_kept("server")),
         click.option("--json", "json", is_flag=True, help="Answer with one JSON document.", **_kept("json")),
         click.option("--database", metavar="URL", help="Where the catalog is.  [default: in DIR]", **_kept("database")),
         click.option("--data", metavar="DIR", help=f"Where everything is kept.  [{_DEFAULT}]", **_kept("given")),
@@ -49,12 +57,20 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
 _DEFAULT = "default: ~/.local/share/pulpdownloader"
 
 
-def _kept(field: str) -> dict[str, Any]:
+def _kept(field: str, read: Callable[[Any], Any] = lambda value: value) -> dict[str, Any]:
     def keep(context: click.Context, _: click.Parameter, value: Any) -> None:
         if value not in (None, False):
-            context.meta[_KEY] = place()._replace(**{field: value})
+            context.meta[_KEY] = place()._replace(**{field: read(value)})
 
     return {"callback": keep, "expose_value": False}
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{path}: {getattr(error, 'strerror', None) or 'not text'}") from error
 
 
 def place() -> Place:
@@ -62,4 +78,8 @@ def place() -> Place:
     found = click.get_current_context().meta.get(_KEY)
     if found is not None:
         return found  # type: ignore[no-any-return]
-    return Place(os.environ.get("PULPDOWNLOADER_DATA"), os.environ.get("PULPDOWNLOADER_DATABASE"))
+    given = {name: os.environ.get(f"PULPDOWNLOADER_{variable}") or None for name, variable in _VARIABLES.items()}
+    return Place(**given)  # type: ignore[arg-type]
+
+
+_VARIABLES = {"given": "DATA", "database": "DATABASE", "server": "SERVER", "token": "TOKEN"}

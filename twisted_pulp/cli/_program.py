@@ -9,6 +9,7 @@ import click
 from twisted_pulp.cli._commands import cleanup, export, jobs, sync, verify
 from twisted_pulp.cli._distribution_group import distribution, serve
 from twisted_pulp.cli._groups import remote, repository
+from twisted_pulp.cli._job_group import job, status
 from twisted_pulp.cli._options import GetOptions, digest_of
 from twisted_pulp.cli._place import place, placed
 from twisted_pulp.cli._reach import asked_fields, asking, pairs, reaching
@@ -81,6 +82,10 @@ def get(**given: Any) -> int:
     contradiction = options.contradiction()
     if contradiction is not None:
         raise click.UsageError(contradiction)
+    if place().server is not None:
+        from twisted_pulp.cli._get_elsewhere import get_elsewhere
+
+        return get_elsewhere(place(), options)
     from twisted_pulp.cli._get import get as run
 
     return run(options)
@@ -101,5 +106,5 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     return run(config, names, probe)
 
 
-for _each in (sync, verify, cleanup, export, repository, remote, distribution, serve, token):
+for _each in (sync, verify, cleanup, export, repository, remote, distribution, job, token, status, serve):
     program.add_command(_each)

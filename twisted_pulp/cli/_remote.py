@@ -32,6 +32,13 @@ def created(
     :param config: path of the settings file, or None: the user's own.
     :param begin: the remote in it to begin with, or None: one with every default.
     """
+    if place.server is not None:
+        from twisted_pulp.cli._elsewhere import new_remote
+
+        if config is not None or begin is not None:
+            raise click.UsageError("--config and --remote are for a remote that is made here, not at a server")
+        new = new_remote(name, type, fields)
+        return _changed(place, lambda server: server.remotes.create(new), None)
     try:
         remote = remote_of(config, begin, {})
         remote = remote_of(config, begin, with_root(remote, fields))
@@ -43,7 +50,7 @@ def created(
 
         return _document(remotes.create(connection, name, remote, time.time(), type=type, key=key))
 
-    return _changed(place, create)
+    return _changed(place, None, create)
 
 
 def updated(place: Place, name: str, fields: dict[str, object]) -> int:
@@ -55,12 +62,17 @@ def updated(place: Place, name: str, fields: dict[str, object]) -> int:
         given = with_root(remotes.reach(connection, name, key), fields)
         return _document(remotes.update(connection, name, time.time(), given, key=key))
 
-    return _changed(place, update)
+    def change(server: Any) -> Any:
+        from twisted_pulp.cli._elsewhere import remote_change
+
+        return server.remotes.update(name, remote_change(fields))
+
+    return _changed(place, change, update)
 
 
-def _changed(place: Place, change: Any) -> int:
+def _changed(place: Place, there: Any, here: Any) -> int:
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.write(change, desk.data.catalog.key)
+        found = await desk.change(there, here, *(() if desk.server else (desk.data.catalog.key,)))
         desk.answer(found, _facts(found))
 
     return worked(place, act)
@@ -70,7 +82,7 @@ def listed(place: Place) -> int:
     """List all remotes."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_all)
+        found = await desk.ask(lambda server: server.remotes.list(), _all)
         rows = [(each["name"], each["type"], visible(each["url"] or ""), _SECRET[each["secret"]]) for each in found]
         desk.answer(found, table(("NAME", "TYPE", "URL", "SECRETS"), rows) if rows else [])
 
@@ -87,7 +99,7 @@ def shown(place: Place, name: str) -> int:
     """Show the remote *name*."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_one, name)
+        found = await desk.ask(lambda server: server.remotes.get(name), _one, name)
         desk.answer(found, _facts(found))
 
     return worked(place, act)
@@ -103,7 +115,7 @@ def deleted(place: Place, name: str) -> int:
     """Delete the remote *name*."""
 
     async def act(desk: Desk) -> None:
-        await desk.data.catalog.write(_delete, name)
+        await desk.change(lambda server: server.remotes.delete(name), _delete, name)
         desk.answer({"deleted": name}, [f"deleted remote {name}"])
 
     return worked(place, act)

@@ -20,7 +20,7 @@ def listed(place: Place) -> int:
     """List all repositories."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_all)
+        found = await desk.ask(lambda server: server.repositories.list(), _all)
         rows = [(each["name"], each["type"], each["version"], each["content"], each["remote"]) for each in found]
         desk.answer(found, table(("NAME", "TYPE", "VERSION", "CONTENT", "REMOTE"), rows) if rows else [])
 
@@ -55,7 +55,7 @@ def shown(place: Place, name: str) -> int:
     """Show the repository *name*."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_one, name)
+        found = await desk.ask(lambda server: server.repositories.get(name), _one, name)
         said = found | {"created": moment(found["created"])}
         desk.answer(found, facts(said.items()))
 
@@ -72,7 +72,7 @@ def versions(place: Place, name: str) -> int:
     """List the versions of the repository *name*."""
 
     async def act(desk: Desk) -> None:
-        found = await desk.data.catalog.read(_versions, name)
+        found = await desk.ask(lambda server: server.repositories.versions(name), _versions, name)
         rows = [(each["number"], moment(each["created"]), *(each[key] for key in _COUNTS)) for each in found]
         desk.answer(found, table(("VERSION", "CREATED", "ADDED", "REMOVED", "PRESENT"), rows) if rows else [])
 
@@ -95,6 +95,9 @@ def content(place: Place, name: str, version: int | None, type: str | None) -> i
     """List what is in version *version* of the repository *name*, by default the latest."""
 
     async def act(desk: Desk) -> None:
+        if desk.server is not None:
+            await _content_there(desk, desk.server, name, version, type)
+            return
         from twisted_pulp.catalog import versions as numbered
 
         repository, number = await desk.data.catalog.read(_version, name, version)
@@ -108,6 +111,16 @@ def content(place: Place, name: str, version: int | None, type: str | None) -> i
             after = page[-1].id
 
     return worked(place, act)
+
+
+async def _content_there(desk: Desk, server: Any, name: str, version: int | None, type: str | None) -> None:
+    number = (await server.repositories.get(name)).version if version is None else version
+    units = desk.list()
+    if number is None:
+        return
+    async for each in server.repositories.content(name, number, type):
+        unit = {"type": each.type, "key": each.key, "place": each.place, **each.data}
+        units.add(unit, "  ".join(map(str, (each.type, *each.key))))
 
 
 def _row(connection: Any, name: str) -> Any:
@@ -139,16 +152,25 @@ def deleted(place: Place, name: str, version: int | None, wait: bool) -> int:
     """Delete the repository *name*, or only its version *version*."""
 
     async def act(desk: Desk) -> None:
-        row = await desk.data.catalog.read(_row, name)
-        lock = await desk.data.catalog.lock(f"repository-{row.id}")
-        try:
-            await desk.data.catalog.write(_delete, name, version)
-        finally:
-            await lock.release()
+        if desk.server is None:
+            await _deleted_here(desk, name, version)
+        elif version is None:
+            await desk.server.repositories.delete(name)
+        else:
+            await desk.server.repositories.delete_version(name, version)
         what = f"repository {name}" if version is None else f"version {version} of repository {name}"
         desk.answer({"deleted": name, "version": version}, [f"deleted {what}"])
 
     return worked(place, act, write=True, wait=wait)
+
+
+async def _deleted_here(desk: Desk, name: str, version: int | None) -> None:
+    row = await desk.data.catalog.read(_row, name)
+    lock = await desk.data.catalog.lock(f"repository-{row.id}")
+    try:
+        await desk.data.catalog.write(_delete, name, version)
+    finally:
+        await lock.release()
 
 
 def _delete(connection: Any, name: str, version: int | None) -> None:

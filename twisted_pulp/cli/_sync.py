@@ -13,7 +13,7 @@ from twisted_pulp.cli._place import Place
 from twisted_pulp.cli._upstream import prepared
 from twisted_pulp.cli._words import amount
 from twisted_pulp.context import Context
-from twisted_pulp.errors import PulpError
+from twisted_pulp.errors import PulpError, SettingsError
 
 if TYPE_CHECKING:
     from twisted_pulp.content import SyncResult
@@ -27,10 +27,20 @@ _ORDER = {code: at for at, code in enumerate((*_PARTS, "unassociating.content"))
 
 def sync(place: Place, options: SyncOptions) -> int:
     """Do what *options* ask for, and return the exit status."""
+    if place.server is not None:
+        return worked(place, lambda desk: _elsewhere(desk, options))
     import twisted_pulp.content  # noqa: F401 -- here nothing is collected meanwhile
 
     fsync = "full" if options.fsync else "none"
     return worked(place, Syncing(options).act, write=True, wait=not options.no_wait, fsync=fsync)
+
+
+async def _elsewhere(desk: Desk, options: SyncOptions) -> None:
+    from twisted_pulp.cli._sync_elsewhere import sync_elsewhere
+
+    if options.config is not None:
+        raise SettingsError("--config", options.config, "left out: the server has settings of its own")
+    await sync_elsewhere(desk, options)
 
 
 @define(eq=False)

@@ -55,9 +55,13 @@ class NewCleanup:
     The removal of everything that nothing refers to.
 
     :ivar grace: seconds; what was wanted within them stays. Default: a day.
+    :ivar unused: seconds after which what was pulled through goes if nobody wants it; null: never.
+    :ivar capacity: bytes of what was pulled through that stay at most; null: all.
     """
 
     grace: Seconds = 86400.0
+    unused: Seconds | None = None
+    capacity: Count | None = None
 
 
 @frozen(kw_only=True)

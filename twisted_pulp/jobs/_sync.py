@@ -71,6 +71,9 @@ class SyncKind:
             now=task.now,
             **options,
         )
+        # What observers are told comes now and then; these are the figures of the end.
+        done, failed = result.downloaded, len(result.failed)
+        task.progress(total=done + failed, done=done, failed=failed, bytes=result.bytes)
         return _document(repository.name, result)
 
 

@@ -21,7 +21,6 @@ __all__ = ["CleanupKind", "VerifyKind"]
 
 #: Seconds between two looks at how far it is; and failures that a result names.
 _LOOK, _LISTED = 0.5, 100
-_DAY = 86400.0
 
 
 @implementer(IJobKind)
@@ -67,7 +66,12 @@ def _unrepairable(each: Unrepairable) -> dict[str, Any]:
 @implementer(IJobKind)
 @define(eq=False)
 class CleanupKind:
-    """Remove what nothing refers to; the payload may have ``grace``: seconds that it stays anyhow, default a day."""
+    """
+    Remove what nothing refers to.
+
+    The payload may have ``grace``: seconds that it stays anyhow, default a day; and ``unused`` and ``capacity``, as
+    `twisted_pulp.upkeep.Cleanup` has them.
+    """
 
     yields = False
     _reactor: Any
@@ -79,8 +83,9 @@ class CleanupKind:
         return Deferred.fromCoroutine(self._run(task))
 
     async def _run(self, task: Task) -> Mapping[str, Any]:
-        grace = task.job.payload.get("grace")
-        cleanup = Cleanup(self._catalog, self._storage, grace=_DAY if grace is None else grace, now=task.now)
+        given = {name: task.job.payload.get(name) for name in ("grace", "unused", "capacity")}
+        limits = {name: value for name, value in given.items() if value is not None}
+        cleanup = Cleanup(self._catalog, self._storage, **limits, now=task.now)
         done = cleanup.done
 
         def tell() -> None:
