@@ -125,6 +125,11 @@ class Content:
         client.send(request)
         return await client.heard_all()
 
+    async def landed(self) -> None:
+        """Wait until every transfer is over: what has come is stored by then, and noted down."""
+        for flight in list(self.streamer.flights._all):
+            await flight.landed.wait()
+
     async def aged(self) -> None:
         """Wait until what is served is looked at again."""
         await deferLater(self.reactor, 1.01)

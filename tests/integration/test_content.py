@@ -64,6 +64,7 @@ async def test_on_demand(anywhere: Content, scripted: Scripted) -> None:
         got = await anywhere.get("d/f")
         assert (200, BODY, True) == (got.status, got.body, got.whole)
     assert 1 == len(scripted.asked(b"/f"))
+    await anywhere.landed()
     assert {hashlib.sha256(BODY).hexdigest()} == await anywhere.storage.has([hashlib.sha256(BODY).hexdigest()])
 
 
@@ -249,6 +250,7 @@ async def test_lost(content: Content, scripted: Scripted) -> None:
     for _ in range(3):
         got = await content.get("d/f")
         assert (200, BODY) == (got.status, got.body)
+        await content.landed()
         await content.storage.remove([SHA256])
     assert 3 == len(scripted.requests)
 
@@ -261,6 +263,7 @@ async def test_lost_through(content: Content, scripted: Scripted) -> None:
     for _ in range(3):
         got = await content.get("d/f.deb")
         assert (200, BODY) == (got.status, got.body)
+        await content.landed()
         await content.storage.remove([SHA256])
     assert 3 == len(scripted.requests)
 

@@ -69,6 +69,7 @@ async def test_unknown_size(cold: ColdSite, scripted: Scripted) -> None:
     assert (200, True, "text/x-test") == (got.status, got.whole, got.headers["content-type"])
     assert BODY == got.body
     assert {"set-cookie", "x-other"}.isdisjoint(got.headers)
+    await cold.landed()
     assert [False] == [report.verified for report in cold.kept]
 
 
