@@ -406,7 +406,7 @@ async def test_campaign(
     cold: ColdSite, scripted: Scripted, reactor: IReactor, rng: random.Random, campaign_count: Callable[[int, int], int]
 ) -> None:
     """V1: no transfer that goes wrong in whatever way ends as a complete wrong body, and no right one is refused."""
-    wrong, refused, count = [], [], campaign_count(200, 10_000)
+    wrong, refused, count = [], [], campaign_count(80, 10_000)
     complete = 0
     for number in range(count):
         case = Case(rng, number)
@@ -430,7 +430,7 @@ async def test_departures(
     cold: ColdSite, scripted: Scripted, rng: random.Random, campaign_count: Callable[[int, int], int]
 ) -> None:
     """Row 81: clients who leave at any moment, of transfers that go wrong in any way, leave nothing behind."""
-    for number in range(campaign_count(60, 3000)):
+    for number in range(campaign_count(30, 3000)):
         case = Case(rng, number)
         path = case.offer(cold, scripted)
         clients = [await cold.client(path, *filter(None, [case.asked])) for _ in range(rng.randrange(1, 4))]

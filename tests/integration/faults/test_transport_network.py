@@ -27,7 +27,7 @@ def test_row_2_blackhole(network: StartNetwork) -> None:
     inside = network(rules=[drop(address="127.0.0.9")])
     (report,) = ask(inside, "fetched", host="127.0.0.9", addresses=["127.0.0.9"], connect=2.0)
     assert ("ConnectTimeout", True) == (report["error"], report["retryable"])
-    assert 2.0 <= report["seconds"] <= 2.2
+    assert 2.0 <= report["seconds"] <= 2.2 + report["late"]
 
 
 @pytest.mark.parametrize("found", ["system", "static", "servers"])
@@ -48,7 +48,7 @@ def test_rows_3_and_4_one_family_dead(network: StartNetwork, dead: str, found: s
     (report,) = ask(inside, "fetched", addresses=addresses, **ways[found])
     assert report["error"] is None
     assert 1 == report["attempts"]
-    assert (0.25 if dead == "::1" else 0) <= report["seconds"] <= 0.5
+    assert (0.25 if dead == "::1" else 0) <= report["seconds"] <= 0.5 + report["late"]
 
 
 def test_row_5_seven_of_eight_dead(network: StartNetwork) -> None:
@@ -61,7 +61,7 @@ def test_row_5_seven_of_eight_dead(network: StartNetwork) -> None:
         inside.add_rule(drop(address=address))
     (report,) = ask(inside, "fetched", host="many.test", addresses=order)
     assert report["error"] is None
-    assert report["seconds"] <= 7 * 0.25 * 1.1
+    assert report["seconds"] <= 7 * 0.25 * 1.1 + report["late"]
 
 
 def test_row_14_packet_loss(network: StartNetwork, campaign_count: Callable[[int, int], int]) -> None:
@@ -87,8 +87,9 @@ def test_row_19_dns(network: StartNetwork, campaign_count: Callable[[int, int], 
         assert error == (troubles[host]["error"], troubles[host]["retryable"])
     assert troubles["slow.test"]["error"] is None
     assert troubles["slow.test"]["seconds"] >= 0.8
-    assert found["waited"] >= 20  # all the while
-    assert found["together"] <= 1.1 * found["alone"] + 0.02  # 20 ms for a machine that is shared
+    assert found["tried"] >= 3  # while all of those waited
+    assert found["together"] <= 1.1 * max(found["alone"], 0) + 0.02  # 20 ms for a machine that is shared
+    assert found["worst"] < 0.4  # half of what the slow names take
 
 
 def test_row_24_few_ports(network: StartNetwork, campaign_count: Callable[[int, int], int]) -> None:

@@ -511,7 +511,7 @@ def test_any_schedule(
     rng: random.Random, campaign_count: Callable[[int, int], int], logged_errors: LoggedErrors
 ) -> None:
     """Whatever happens when: all goes through in order, or all has come to an end and nothing is left."""
-    for _ in range(campaign_count(200, 20_000)):
+    for _ in range(campaign_count(80, 20_000)):
         clock, failing = Clock(), rng.choice([0, 0, 0.01])
         stages = [Erratic(clock, rng, failing) for _ in range(rng.randint(1, 5))]
         last = Collect()
