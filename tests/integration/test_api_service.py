@@ -171,7 +171,19 @@ async def test_methods(start_api: StartAPI) -> None:
     site = await start_api()
     refused = await site.ask("PUT", "/remotes")
     assert (405, "GET, HEAD, POST") == (refused.status, refused.headers["allow"])
-    for path in ("/", "", "/x", "/jobs/", "//jobs", "/jobs/a/b/c", "/tokens/0", "/tokens/99999999999", "/tokens/x"):
+    for path in (
+        "/",
+        "",
+        "/x",
+        "/jobs/",
+        "//jobs",
+        "/jobs/a/b/c",
+        "/tokens/0",
+        "/tokens/99999999999",
+        "/tokens/x",
+        "/tokens/" + "9" * 5000,
+        "/tokens/%D9%A3",
+    ):
         assert 404 == (await site.ask("GET", path)).status, path
     head = await site.ask("HEAD", "/status")
     assert (200, b"") == (head.status, head.body)

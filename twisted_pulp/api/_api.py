@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,9 @@ from twisted_pulp.live import EventStreams
 __all__ = ["API"]
 
 _ANY = 2**63 - 1
+#: Names in paths that stand for numbers, and how high these may be.
+_NUMBERS, _HIGHEST = frozenset({"number", "id"}), 2**31 - 1
+_number = re.compile(r"[1-9][0-9]{0,9}").fullmatch
 _FAILED = Refused(status=500, detail="The server has failed; its log says why.")
 _LINES = frozenset({b"application/jsonl", b"application/x-ndjson", b"application/jsonlines", b"application/ndjson"})
 
@@ -104,7 +108,7 @@ class API:
             if route.scope is not None and not principal.may(route.scope):
                 raise _denied(principal, route.scope)
             call = Call(self, request, route, principal)
-            given = await route.run(call, **path)
+            given = await route.run(call, **_placed(path))
         except CancelledError:
             raise
         except Exception as error:
@@ -136,6 +140,20 @@ def _denied(principal: Principal, scope: str) -> Refused:
     if principal is NOBODY:
         return unauthorized()
     return Refused(status=403, code="forbidden", detail=f"The token does not allow what needs the scope {scope}.")
+
+
+def _placed(path: Mapping[str, str]) -> dict[str, Any]:
+    """
+    Return what stands for the names in a path, numbers as such.
+
+    :raises Refused: when it stands for nothing.
+    """
+    found: dict[str, Any] = dict(path)
+    for name in _NUMBERS & path.keys():
+        if not _number(path[name]) or int(path[name]) > _HIGHEST:
+            raise Refused(status=404, code="not_found", detail=f"there is no {name} {path[name][:64]}")
+        found[name] = int(path[name])
+    return found
 
 
 def _has_lines(request: Any) -> bool:

@@ -12,7 +12,7 @@ from twisted_pulp.documents import Problem
 
 __all__ = ["described", "template_of"]
 
-_HOLE = re.compile(r"<(?:(int)(?:\([^)]*\))?:)?(\w+)>")
+_HOLE = re.compile(r"<(\w+)>")
 _FIELD = re.compile(r"^:ivar (\w+): (.*?)(?=^:ivar |\Z)", re.M | re.S)
 _REFERENCE = "#/components/schemas/{name}"
 #: Path parameter -> what it may be.
@@ -32,7 +32,7 @@ _SEVERAL = {"POST": (409, 413, 415, 422, 507), "PATCH": (409, 412, 413, 415, 422
 
 def template_of(path: str) -> str:
     """Return the path of a route as OpenAPI writes it."""
-    return _HOLE.sub(lambda hole: f"{{{hole[2]}}}", path)
+    return _HOLE.sub(lambda hole: f"{{{hole[1]}}}", path)
 
 
 def described(routes: tuple[Route, ...], root: str, version: str) -> dict[str, Any]:
@@ -104,8 +104,7 @@ def _responses(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     return found
 
 
-def _place(hole: tuple[str, str]) -> dict[str, Any]:
-    name = hole[1]
+def _place(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "description": _WHICH[name], "schema": _PLACES[name]}
 
 

@@ -85,7 +85,7 @@ class Route:
     @property
     def name(self) -> str:
         """Tells it from every other one."""
-        words = [each.strip("<>").partition(":")[2] or each.strip("<>") for each in self.path.strip("/").split("/")]
+        words = [each.strip("<>") for each in self.path.strip("/").split("/")]
         return "_".join((self.method.lower(), *(each.replace(".", "_") for each in words)))
 
 

@@ -45,7 +45,7 @@ async def _delete(call: Call, id: int) -> Answer:
     return Answer(b"", 204)
 
 
-_ONE = "/tokens/<int(min=1,max=2147483647):id>"
+_ONE = "/tokens/<id>"
 ROUTES = (
     Route(
         method="GET",

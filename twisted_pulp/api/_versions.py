@@ -13,7 +13,7 @@ from twisted_pulp.documents import Page, Unit, Version
 
 __all__ = ["ROUTES"]
 
-_NUMBER = "<int(min=1,max=2147483647):number>"
+_NUMBER = "<number>"
 _TYPE = Parameter(name="type", most=64, pattern=r"^[a-z][a-z0-9_.]*$", says="Only units of this type.")
 
 

@@ -89,7 +89,7 @@ class Work:
     async def start(self) -> None:
         """Take back what a dead worker of this name had, and begin."""
         await self._running.jobs.recover()
-        self._running.worker = self.worker
+        self._running.worker, self._running.scheduler = self.worker, self.scheduler
         await self.worker.start()
         await self.keep_schedules(self._running.settings)
         await self.scheduler.start()
