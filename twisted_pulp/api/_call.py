@@ -88,13 +88,18 @@ class Call:
 
         :raises Refused: when it is no JSON.
         """
+        body = self.body()
+        return body, decoded(body)
+
+    def body(self) -> bytes:
+        """
+        Return the body, which is to be JSON.
+
+        :raises Refused: when it says that it is not, or there is too much of it.
+        """
         kind = (self.request.getHeader(b"Content-Type") or b"").decode("latin-1").partition(";")[0].strip()
         if not _MEDIA(kind):
             raise Refused(status=415, detail="The body must be application/json.")
-        body = self._body()
-        return body, decoded(body)
-
-    def _body(self) -> bytes:
         intake = getattr(self.request, "intake", None)
         if isinstance(intake, Whole):
             return intake.read()

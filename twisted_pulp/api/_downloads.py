@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from twisted_pulp.api._call import Call
+from twisted_pulp.api._intake import decoded
 from twisted_pulp.api._jobs import accepted, check_open, getting, items, listing, verbs
 from twisted_pulp.api._lines import Lines
 from twisted_pulp.api._problems import Refused, wrong
@@ -24,7 +25,7 @@ __all__ = ["ROUTES", "lines_of"]
 
 KIND = "download"
 #: Items that are looked at before others get their turn: it takes the reactor a few milliseconds.
-_SLICE = 250
+_SLICE = 100
 _PRIORITY = Parameter(
     name="priority", kind="integer", least=-1000, most=1000, says="Of JSON lines: as `priority` of the document."
 )
@@ -40,10 +41,10 @@ async def _create(call: Call) -> Answer:
     intake = getattr(call.request, "intake", None)
     if isinstance(intake, Lines):
         return accepted(call, await intake.finish(key), "downloads")
-    body, data = call.body_and_data()
+    body = call.body()
     if not call.given.keys() <= {"Idempotency-Key"}:
         raise wrong("", "remote and priority stand in the document, unless it is of JSON lines")
-    wanted = await _read(call, data)
+    wanted = await _read(call, body)
     await _check_remote(call, wanted.remote)
     specs: list[Any] = []
     for at in range(0, len(wanted.items), _SLICE):
@@ -63,17 +64,21 @@ async def _create(call: Call) -> Answer:
     return accepted(call, submitted, "downloads")
 
 
-async def _read(call: Call, data: Any) -> NewDownloads:
-    """Return what *data* asks for; long lists are read bit by bit, so that others get their turn."""
-    items = data.get("items") if isinstance(data, dict) else None
-    if not isinstance(items, list) or not items:
-        return read_document(NewDownloads, data)
+async def _read(call: Call, body: bytes) -> NewDownloads:
+    """Return what *body* asks for; long lists are read bit by bit, so that others get their turn."""
+    try:
+        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        items = msgspec.json.decode(parts.pop("items"), type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return read_document(NewDownloads, decoded(body))  # says what is wrong with it
     most = call.running.settings.limits.items
     if len(items) > most:
         raise Refused(status=413, code="too_many_items", detail=f"More than {most} items; send them as JSON lines.")
-    wanted = read_document(NewDownloads, {**data, "items": items[:1]})
+    head = {name: decoded(bytes(part)) for name, part in parts.items()}
+    wanted = read_document(NewDownloads, {**head, "items": [decoded(bytes(each)) for each in items[:1]]})
     for at in range(1, len(items), _SLICE):
-        wanted.items.extend(_documents(items[at : at + _SLICE], at))
+        some = [decoded(bytes(each)) for each in items[at : at + _SLICE]]
+        wanted.items.extend(_documents(some, at))
         await deferLater(call.running.reactor, 0)
     return wanted
 
