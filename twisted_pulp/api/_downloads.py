@@ -20,6 +20,7 @@ from twisted_pulp.api._query import query_of
 from twisted_pulp.api._route import KEY, Answer, Parameter, Route
 from twisted_pulp.documents import InvalidDocument, Job, NewDownload, NewDownloads, read_document
 from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.urls import origin_of
 
 __all__ = ["ROUTES", "lines_of"]
 
@@ -94,14 +95,16 @@ def _specs(running: Any, wanted: Sequence[NewDownload], first: int, before: str 
     """Return what the jobs are told of the items *wanted*, whose pointers begin with *before*."""
     from twisted_pulp.jobs import ItemSpec
 
-    made = []
+    made, seen = [], set()
     for at, each in enumerate(wanted, first):
         digests = None if each.digests is None else each.digests.given()
         try:
             made.append(ItemSpec(each.url, each.path, each.size, digests))
         except SettingsError as error:
             raise wrong(f"{before}/{at}/{error.field.replace('.', '/')}", f"must be {error.allowed}") from error
-        blocked = _blocked(running, each.url)
+        origin = origin_of(each.url)
+        blocked = None if origin in seen else _blocked(running, each.url)
+        seen.add(origin)  # most are of one
         if blocked is not None:
             raise Refused(status=403, code="blocked_address", detail=f"{before}/{at}/url: {blocked}")
     return made
