@@ -147,6 +147,22 @@ def test_mixed_families(family: Any) -> None:
     assert [] == guarded.places
 
 
+@pytest.mark.parametrize(("host", "fine"), [("localhost", True), ("localhost.", True), ("a.localhost", False)])
+def test_localhost(host: str, fine: bool) -> None:
+    """Whoever allows 127.0.0.1 means localhost too, though that is ::1 as well; no other name is so lenient."""
+    guarded = Guarded([INSIDE[2], INSIDE[1]], policy=AddressPolicy(allow="127.0.0.0/8"))
+    d = guarded.dial(host)
+    assert fine == ([("127.0.0.1", 80)] == guarded.places)
+    assert fine or blocked(d)
+
+
+def test_localhost_elsewhere() -> None:
+    """Where none of its addresses is allowed, localhost is none either."""
+    guarded = Guarded([INSIDE[2], INSIDE[0]], policy=AddressPolicy(allow="127.0.0.0/8"))
+    blocked(guarded.dial("localhost"))
+    assert [] == guarded.places
+
+
 def test_rebinding() -> None:
     """A name whose answers flip is judged at each connection: in 1,000 tries nothing inside is connected to."""
     guarded = Guarded([PUBLIC], [INSIDE[1]])

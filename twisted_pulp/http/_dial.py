@@ -102,7 +102,7 @@ class Dialer:
         else:
             found = await self._watch.limit(self._lookup(host, port), self._timeouts.dns, late("the name server"))
         if self._guard is not None:
-            self._guard.check(host, found)
+            found = self._guard.checked(host, found)
         if self._version is not None:
             wanted = IPv4Address if self._version == 4 else IPv6Address
             found = [each for each in found if isinstance(each, wanted)]

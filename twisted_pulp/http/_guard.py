@@ -54,19 +54,27 @@ class Guard:
         if why is not None:
             raise BlockedAddress(detail=why)
 
-    def check(self, host: str, addresses: Sequence[Address]) -> None:
+    def checked(self, host: str, addresses: Sequence[Address]) -> Sequence[Address]:
         """
-        Check the *addresses* of *host*: one that is blocked blocks all.
+        Return those of the *addresses* of *host* that may be connected to: one that is blocked blocks all.
+
+        Only localhost is known to be both 127.0.0.1 and ::1, of which one may do.
 
         :raises BlockedAddress: when one is blocked.
         """
         policy = self._policy()
         if self._trusted(policy):
-            return
+            return addresses
+        fine, why = [], None
         for address in addresses:
-            why = policy.blocked(address.host, address.port)
-            if why is not None:
-                raise BlockedAddress(detail=_without(why, address, host))
+            blocked = policy.blocked(address.host, address.port)
+            if blocked is None:
+                fine.append(address)
+            else:
+                why = why or _without(blocked, address, host)
+        if why is not None and not (fine and host.rstrip(".") == "localhost"):
+            raise BlockedAddress(detail=why)
+        return fine
 
     def check_peer(self, transport: Any) -> None:
         """
