@@ -25,6 +25,13 @@ __all__ = ["ByHand", "Heard", "Shop", "offered", "shop", "site"]
 SITE = "http://site/"
 
 
+def later(d: Deferred[Any], result: Any) -> None:
+    """Fire *d* when whoever says so has done what it does."""
+    from twisted.internet import reactor  # not before pytest-twisted has chosen it
+
+    reactor.callLater(0, d.callback, result)  # type: ignore[attr-defined]
+
+
 @define(eq=False)
 class Heard:
     """
@@ -42,7 +49,7 @@ class Heard:
         for waits in list(self._waiting):
             if event == "job" and waits[0](data):
                 self._waiting.remove(waits)
-                waits[1].callback(data)
+                later(waits[1], data)
 
     def until(self, uid: str, *states: str) -> Deferred[dict[str, Any]]:
         """Wait until the job is in one of these states."""
@@ -79,7 +86,7 @@ class ByHand:
         self.begun.append((task, d))
         for count, waiting in [each for each in self._waiting if each[0] <= len(self.begun)]:
             self._waiting.remove((count, waiting))
-            waiting.callback(None)
+            later(waiting, None)
         return d
 
     async def has(self, count: int) -> None:
