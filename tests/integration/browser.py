@@ -109,7 +109,10 @@ def strings(browser: Browser, given: dict[str, Any]) -> dict[str, Any]:
     look.page.wait_for_timeout(1000)
     look.wrong += look.page.evaluate(ACTIVE)
     plain = re.sub(r"\s+", " ", seen)
-    return {"wrong": look.wrong, "unseen": [each for each in given["strings"] if plain.count(" ".join(each.split())) < 5]}
+    return {
+        "wrong": look.wrong,
+        "unseen": [each for each in given["strings"] if plain.count(" ".join(each.split())) < 5],
+    }
 
 
 def use(browser: Browser, given: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +177,7 @@ def use(browser: Browser, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Do it all with one browser."""
     with open(sys.argv[1], encoding="utf-8") as file:
         given = json.load(file)
     with sync_playwright() as playwright:

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Select, bindparam, exists, select
+from sqlalchemy import Connection, Select, bindparam, exists, func, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy import update as update_of
 
 from twisted_pulp.catalog._bulk import among, chunks, insert, rows_of
 from twisted_pulp.catalog._tables import artifact, artifact_digest, cached, content_artifact, pulled, version_file
 
-__all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "touch"]
+__all__ = ["NewArtifact", "Stored", "delete", "delete_orphans", "each", "find", "orphans", "save", "total", "touch"]
 
 _COLUMNS = artifact.c.id, artifact.c.sha256, artifact.c.size
 
@@ -114,6 +114,12 @@ _TOUCH = (
 def each(connection: Connection, after: int, limit: int) -> list[Stored]:
     """Return up to *limit* artifacts whose numbers come after *after*, in the order of their numbers."""
     return _stored(connection, select(*_COLUMNS).where(artifact.c.id > after).order_by(artifact.c.id).limit(limit))
+
+
+def total(connection: Connection) -> tuple[int, int]:
+    """Return how many artifacts there are, and their bytes."""
+    count, size = connection.execute(select(func.count(), func.coalesce(func.sum(artifact.c.size), 0))).one()
+    return count, int(size)
 
 
 def orphans(connection: Connection, before: float, limit: int, after: int = 0) -> list[Stored]:

@@ -23,7 +23,7 @@ class Facts:
     What had to be looked up.
 
     :ivar jobs: how many are in which state; None: it could not be looked up.
-    :ivar storage: numbers of the storage by name: "free", "size"; those that could not be looked up are missing.
+    :ivar storage: numbers of the storage by name, as "free_bytes"; those that could not be looked up are missing.
     """
 
     jobs: Mapping[str, int] | None = None
@@ -40,7 +40,7 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
     if facts.jobs is not None:
         yield _gauges("jobs", "Jobs by state.", ("state",), {**dict.fromkeys(_STATES, 0), **facts.jobs})
     for name, value in facts.storage.items():
-        yield _gauge(f"storage_{name}_bytes", _STORAGE[name], value)
+        yield _gauge(f"storage_{name}", _STORAGE[name], value)
     yield _gauge("downloads_running", "Downloads under way.", running.metrics.running)
     yield from _pool(running.context.pool)
     flights = getattr(running.streamer, "flights", None)
@@ -51,8 +51,10 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
 
 _STATES = "waiting", "running", "paused", "completed", "failed", "cancelled"
 _STORAGE = {
-    "free": "Bytes that are free where files are kept.",
-    "size": "Bytes that there are where files are kept.",
+    "bytes": "Bytes of stored files.",
+    "files": "Stored files.",
+    "free_bytes": "Bytes that are free where files are kept.",
+    "size_bytes": "Bytes that there are where files are kept.",
 }
 
 

@@ -12,11 +12,15 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from twisted_pulp.catalog import artifacts
 from twisted_pulp.live._counted import counted
 from twisted_pulp.live._gauges import Facts, gauges
 from twisted_pulp.live._running import Running
 
 __all__ = ["MetricsResource"]
+
+#: Seconds for which it is known how much is stored.
+_COUNTED = 60.0
 
 
 class MetricsResource(Resource):
@@ -33,6 +37,7 @@ class MetricsResource(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._running = running
         self._process: Any = None
+        self._counted: tuple[float, dict[str, int]] | None = None
 
     def render_GET(self, request: Any) -> int:
         """Answer with everything there is to tell."""
@@ -69,7 +74,19 @@ class MetricsResource(Resource):
                 jobs = await running.jobs.counts()
             except Exception:  # what else there is to tell is wanted all the more
                 self._log.failure("the jobs could not be counted")
-        return Facts(jobs=jobs, storage=_disk(running.data.path))
+        return Facts(jobs=jobs, storage={**_disk(running.data.path), **await self._kept()})
+
+    async def _kept(self) -> dict[str, int]:
+        """Return how much is stored; it is counted once a minute at most."""
+        now = self._running.reactor.seconds()
+        if self._counted is None or now - self._counted[0] >= _COUNTED:
+            try:
+                files, size = await self._running.data.catalog.read(artifacts.total)
+            except Exception:
+                self._log.failure("the stored files could not be counted")
+                return {}
+            self._counted = now, {"files": files, "bytes": size}
+        return self._counted[1]
 
     def _text(self, facts: Facts, accept: str) -> tuple[str, bytes]:
         """Return the page, and what it is."""
@@ -105,4 +122,4 @@ def _disk(path: str) -> dict[str, int]:
         found = os.statvfs(path)
     except OSError:
         return {}
-    return {"free": found.f_bavail * found.f_frsize, "size": found.f_blocks * found.f_frsize}
+    return {"free_bytes": found.f_bavail * found.f_frsize, "size_bytes": found.f_blocks * found.f_frsize}

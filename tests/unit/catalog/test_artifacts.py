@@ -57,6 +57,13 @@ def test_each(connection: Connection) -> None:
     assert [C] == [stored.sha256 for stored in artifacts.each(connection, first[-1].id, 2)]
 
 
+def test_total(connection: Connection) -> None:
+    """How many there are is counted, and their bytes."""
+    assert (0, 0) == artifacts.total(connection)
+    artifacts.save(connection, [NewArtifact(A, 5), NewArtifact(B, 1 << 40)], 1.0)
+    assert (2, 5 + (1 << 40)) == artifacts.total(connection)
+
+
 def test_orphans(connection: Connection) -> None:
     """An orphan belongs to no content and was not wanted since; saving and touching count as wanting."""
     ids = artifacts.save(connection, [NewArtifact(each, 1) for each in (A, B, C)], 1.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,18 @@ URL = "http://host.test/S3CR3T?token=S3CR3T"
 
 
 @define
+class Catalog:
+    """A catalog with three files."""
+
+    asked: int = 0
+    error: Exception | None = None
+
+    def read(self, work: Any) -> Deferred[tuple[int, int]]:
+        self.asked += 1
+        return succeed((3, 3000)) if self.error is None else fail(self.error)
+
+
+@define
 class Jobs:
     """Jobs that can be counted."""
 
@@ -38,6 +52,7 @@ class Data:
     """A data directory."""
 
     path: str
+    catalog: Any = field(factory=Catalog)
 
 
 @define
@@ -183,10 +198,25 @@ def test_state() -> None:
 def test_uncounted(logged_errors: LoggedErrors) -> None:
     """When the jobs cannot be counted or the disk not be asked, everything else is told all the same."""
     jobs = Jobs(counts=lambda: fail(RuntimeError("locked")))
-    found = told(running(jobs=jobs, data=Data("/no/such/place")))
+    data = Data("/no/such/place", Catalog(error=RuntimeError("locked, too")))
+    found = told(running(jobs=jobs, data=data))
     assert 0 == found["ready",]
-    assert [] == [key for key in found if key[0] in ("jobs", "storage_free_bytes")]
-    assert 1 == len(logged_errors.flush(RuntimeError))
+    assert [] == [key for key in found if key[0] == "jobs" or key[0].startswith("storage")]
+    assert 2 == len(logged_errors.flush(RuntimeError))
+
+
+def test_stored() -> None:
+    """What is stored is counted once a minute at most."""
+    parts, values = running(), []
+    resource = MetricsResource(parts)
+    for _ in range(3):
+        client = Asking(resource)
+        client.ask()
+        values.append("pulpdownloader_storage_bytes 3000.0" in client.body)
+        client.leave()
+        parts.reactor.advance(59)
+    assert [True] * 3 == values
+    assert 2 == parts.data.catalog.asked
 
 
 def test_broken(logged_errors: LoggedErrors) -> None:
@@ -276,3 +306,40 @@ def test_watched() -> None:
     told(parts)
     context.traffic.end(one, report(Cancelled(URL)))
     assert 17 == told(parts)["download_bytes_total",]
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def test_documented() -> None:
+    """Every metric is described, with its labels, and no other; the alerts and Grafana's dashboard use only those."""
+    parts = running(streamer=Streamer())
+    client = Asking(MetricsResource(parts))
+    client.ask()
+    names = {
+        f"{name}_total" if kind == "counter" and not name.endswith("_total") else name
+        for name, kind in re.findall(r"# TYPE (pulpdownloader_\w+) (\w+)", client.body)
+        if not name.endswith("_created")
+    }
+    client.leave()
+    text = (DOCS / "monitoring.md").read_text()
+    assert names == set(re.findall(r"`(pulpdownloader_\w+)`", text))
+    for each in ("alerts.yml", "grafana.json"):
+        used = set(re.findall(r"pulpdownloader_\w+", (DOCS / "monitoring" / each).read_text()))
+        assert {name.removesuffix("_bucket") for name in used} <= names
+        assert used
+
+
+@define
+class Flights:
+    """Transfers for clients."""
+
+    count: int = 0
+    readers: int = 0
+
+
+@define
+class Streamer:
+    """What serves content."""
+
+    flights: Flights = field(factory=Flights)
