@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from twisted.logger import Logger
+
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import Cancelled
 from twisted_pulp.live._histogram import Histogram
@@ -42,6 +44,8 @@ class Metrics:
     :ivar job_durations: by kind.
     """
 
+    _log = Logger()
+
     def __init__(self) -> None:
         self.downloads: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))  # a rate of what begins at 1 is lost
         self.errors: Counter[str] = Counter()
@@ -60,9 +64,12 @@ class Metrics:
         """Count what the downloads of *context* do from now on, and tell *others* of each that has ended, too."""
 
         def ended(report: DownloadReport) -> None:
-            self.observe_download(report)
-            for other in others:
-                other(report)
+            try:
+                self.observe_download(report)
+                for other in others:
+                    other(report)
+            except Exception:  # no reason for a download to fail
+                self._log.failure("a download that has ended was not counted")
 
         self._traffic = context.traffic
         context.traffic.ended = ended

@@ -10,6 +10,7 @@ from twisted_pulp.live._feed import Feed
 from twisted_pulp.live._health import Health
 from twisted_pulp.live._metrics import Metrics
 from twisted_pulp.live._throughput import Throughput
+from twisted_pulp.live._tracing import wanted_spans
 from twisted_pulp.live._troubles import Troubles
 
 __all__ = ["Running"]
@@ -54,5 +55,5 @@ class Running:
     troubles: Troubles = field(init=False, repr=False, factory=Troubles)
 
     def __attrs_post_init__(self) -> None:
-        self.metrics.watch(self.context, self.troubles.note)
+        self.metrics.watch(self.context, self.troubles.note, *wanted_spans())
         self.throughput = Throughput(self.metrics, self.feed, self.reactor)

@@ -308,6 +308,20 @@ def test_watched() -> None:
     assert 17 == told(parts)["download_bytes_total",]
 
 
+def test_failing_listener(logged_errors: LoggedErrors) -> None:
+    """Who fails to count a download keeps none from ending."""
+
+    def fail(report: DownloadReport) -> None:
+        raise RuntimeError("a mistake")
+
+    context, metrics, one = Context(), Metrics(), Transfer(1)
+    metrics.watch(context, fail)
+    context.traffic.begin(one)
+    context.traffic.end(one, report(None, None))
+    assert 1 == metrics.downloads["completed"]
+    assert 1 == len(logged_errors.flush(RuntimeError))
+
+
 DOCS = Path(__file__).parents[3] / "docs"
 
 
