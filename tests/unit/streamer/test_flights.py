@@ -287,3 +287,17 @@ def test_counted(around: Surroundings) -> None:
     for client in clients:
         client.leave()
     assert ["miss", "collapsed", "collapsed"] == [client.caching for client in clients]
+
+
+def test_refused(around: Surroundings) -> None:
+    """It can be asked which host is left alone, for how long and why."""
+    flights, remote = around.flights, Remote(retry=type(around.remote.retry)(retries=0))
+    assert None is flights.refused("http://h/x")
+    around.ask(around.wanted(SMALL, remote=remote, sources=(Source("http://h/f"),)))
+    around.answer(ConnectTimeout("http://h/f"))
+    refused = flights.refused("http://h/x")
+    assert refused is not None
+    assert (30, ConnectTimeout) == (refused[0], type(refused[1]))
+    assert None is flights.refused("http://other/x")
+    around.context.reactor.advance(30)
+    assert None is flights.refused("http://h/x")

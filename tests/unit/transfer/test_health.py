@@ -175,3 +175,15 @@ def test_curious(health: Health) -> None:
     health.measured(A, 1 << 20, 1.0)
     first = [health.ordered([A, C1])[0] for _ in range(32)]
     assert (30, 2) == (first.count(A), first.count(C1))
+
+
+def test_resting(health: Health, clock: Clock) -> None:
+    """It is told for how long a host is left alone: after what it is to blame for, or because it asked for that."""
+    assert (0, 0) == (health.resting(A1.url), health.resting(B.url))
+    health.failed(A1, ConnectionRefused())
+    assert (30, 30, 0) == (health.resting(A1.url), health.resting(A2.url), health.resting(B.url))
+    clock.advance(20)
+    health.pause(A1, 90)
+    assert 90 == health.resting(A2.url)
+    clock.advance(91)
+    assert 0 == health.resting(A1.url)
