@@ -50,10 +50,11 @@ class Context:
     policy: Any = None
     pool: ConnectionPool = field(init=False)
     health: Hosts = field(init=False)
-    traffic: Traffic = field(init=False, factory=Traffic)
+    traffic: Traffic = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.pool, self.health = ConnectionPool(self.reactor), Hosts(self.reactor.seconds)
+        self.traffic = Traffic(self.reactor.seconds)
 
     def now(self) -> float:
         return NOW + self.reactor.seconds()

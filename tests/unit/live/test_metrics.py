@@ -60,7 +60,7 @@ class Context:
     """What all downloads share."""
 
     pool: ConnectionPool = field(factory=lambda: ConnectionPool(Clock()))
-    traffic: Traffic = field(factory=Traffic)
+    traffic: Traffic = field(factory=lambda: Traffic(Clock().seconds))
 
 
 def running(**parts: Any) -> Running:
