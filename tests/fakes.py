@@ -232,11 +232,12 @@ class Shared:
     rng: random.Random = field(factory=lambda: random.Random(0))
     watch: Watch = field(init=False)
     health: Health = field(init=False)
-    traffic: Traffic = field(init=False, factory=Traffic)
+    traffic: Traffic = field(init=False)
     mirrors: Mirrors = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.watch, self.health = Watch(self.reactor), Health(self.reactor.seconds)
+        self.traffic = Traffic(self.reactor.seconds)
         self.mirrors = Mirrors(self.agent, self.watch, self.reactor.seconds)
 
     def agent(self, remote: Remote) -> Agent:
