@@ -188,6 +188,9 @@ async def test_methods(start_api: StartAPI) -> None:
     head = await site.ask("HEAD", "/status")
     assert (200, b"") == (head.status, head.body)
     assert 400 == parsed(await site.raw(site.request("GET", "/jobs/%ff", token=site.token))).status
+    for host in (b"a..b", b"a" * 64, b".", b"%ff"):
+        asked = site.request("GET", "/status", token=site.token).replace(b"Host: localhost", b"Host: " + host)
+        assert parsed(await site.raw(asked)).status in (200, 400), host
 
 
 @pytest.mark.parametrize("name", REFUSED)

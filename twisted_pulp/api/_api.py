@@ -175,8 +175,9 @@ class _Root:
             request.path.decode("ascii")
             b"/".join(request.postpath).decode("utf-8")
             request.method.decode("ascii")
-        except UnicodeDecodeError:
-            self._api.refuse(request, Refused(status=400, detail="The path is no UTF-8."))
+            request.getRequestHostname().decode("ascii").encode("idna")
+        except UnicodeError:
+            self._api.refuse(request, Refused(status=400, detail="The path is no UTF-8, or the Host none."))
             return NOT_DONE_YET
         if b"" in request.postpath[1:] or (request.postpath[:1] == [b""] and request.postpath[1:]):
             self._api.refuse(request, Refused(status=404, detail="There is nothing here."))

@@ -100,7 +100,8 @@ class APIChannel(ContentChannel):
         if not self._held:
             return
         self._held = self.paused = False
-        self.setTimeout(self.body_time)  # type: ignore[no-untyped-call]
+        if not self._handlingRequest:  # the rest of the body is to come
+            self.setTimeout(self.body_time)  # type: ignore[no-untyped-call]
         if self._invite and not self._refused:
             self._send100Continue()
         self.resumeProducing()
