@@ -301,3 +301,36 @@ async def test_storage(start_api: StartAPI) -> None:
     found = (await site.ask("GET", "/storage")).document
     assert (3, 300, 1 << 30) == (found["artifacts"], found["bytes"], found["reserve"])
     assert 0 < found["free"] <= found["size"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_databases(start_api: StartAPI, database: str) -> None:
+    """On each database the same is answered: to batches, lines, keys, tokens, pages, counts and what was changed."""
+    site = await start_api(database=database)
+    batch = {"items": [{"url": f"https://example.org/{at}"} for at in range(3)]}
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in batch["items"])
+    kinds = {"application/json": json.dumps(batch).encode(), "application/jsonl": lines}
+    for kind, body in kinds.items():
+        first = await site.ask("POST", "/downloads", body, Content_Type=kind, Idempotency_Key=kind)
+        again = await site.ask("POST", "/downloads", body, Content_Type=kind, Idempotency_Key=kind)
+        assert (202, 3, first.document["id"]) == (first.status, first.document["total"], again.document["id"])
+    page = (await site.ask("GET", "/downloads?limit=1&state=waiting")).document
+    assert 1 == len((await site.ask("GET", page["next"].removeprefix(ROOT))).document["items"])
+    assert 2 == (await site.ask("GET", "/status")).document["jobs"]["waiting"]
+    assert 201 == (await site.ask("POST", "/remotes", REMOTE)).status
+    assert 409 == (await site.ask("POST", "/remotes", REMOTE)).status
+    made = await site.ask("POST", "/repositories", {"name": "deb", "remote": "debian"})
+    tag = (await site.ask("GET", "/repositories/deb")).headers["etag"]
+    assert (201, 200) == (
+        made.status,
+        (await site.ask("PATCH", "/repositories/deb", {"retain": 2}, If_Match=tag)).status,
+    )
+    assert 412 == (await site.ask("DELETE", "/repositories/deb", If_Match=tag)).status
+    assert (
+        201 == (await site.ask("POST", "/distributions", {"name": "d", "base_path": "d", "repository": "deb"})).status
+    )
+    assert 201 == (await site.ask("POST", "/schedules", {"name": "s", "repository": "deb", "every": 60})).status
+    assert 201 == (await site.ask("POST", "/tokens", {"name": "t", "expires": 4e9})).status
+    assert 409 == (await site.ask("POST", "/tokens", {"name": "t"})).status
+    kept = (await site.ask("GET", "/storage")).document
+    assert (0, 0) == (kept["artifacts"], kept["bytes"])
