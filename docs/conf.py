@@ -46,6 +46,8 @@ html_copy_source = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+# Settings and what they lead to have the same names: a name alone leads to the first of them.
+suppress_warnings = ["ref.python"]
 # Docstrings put names between single backticks.
 default_role = "code"
 
