@@ -236,6 +236,8 @@ async def test_work(start_api: StartAPI) -> None:
         assert [made[noun]] == [each["id"] for each in (await site.ask("GET", f"/{noun}")).document["items"]]
         assert 404 == (await site.ask("GET", f"/downloads/{made[noun]}")).status
         assert 404 == (await site.ask("POST", f"/downloads/{made[noun]}/cancel")).status
+    shown = [(await site.ask("GET", f"/jobs/{job}")).document["repository"] for job in made.values()]
+    assert ["deb", None, None] == shown
     kept = await site.running.jobs.get(made["syncs"])
     assert {
         "repository": "deb",

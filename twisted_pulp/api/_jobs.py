@@ -27,6 +27,7 @@ def document_of(job: Any) -> Job:
         state=job.state,
         priority=job.priority,
         remote=job.remote,
+        repository=job.payload.get("repository"),
         schedule=job.schedule,
         created=job.created,
         started=job.started,

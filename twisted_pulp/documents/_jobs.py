@@ -25,6 +25,7 @@ class Job:
     :ivar kind: what it does: `download`, `sync`, `verify` or `cleanup`.
     :ivar priority: jobs with more are begun first.
     :ivar remote: name of the remote whose turns it takes; null: none.
+    :ivar repository: name of the repository that it syncs; null: none.
     :ivar schedule: name of the schedule that made it; null: none.
     :ivar created: when it was made.
     :ivar started: when it was begun for the last time; null: not yet.
@@ -44,6 +45,7 @@ class Job:
     state: JobState
     priority: int
     remote: str | None
+    repository: str | None
     schedule: str | None
     created: float
     started: float | None
