@@ -11,7 +11,7 @@ from sqlalchemy import update as update_of
 from twisted_pulp.catalog._bulk import among
 from twisted_pulp.catalog._job_tables import item, job
 
-__all__ = ["discard", "discard_drafts", "expire", "shorten", "sweep"]
+__all__ = ["discard", "discard_drafts", "expire", "oldest", "shorten", "sweep"]
 
 
 def discard(connection: Connection, id: int) -> None:
@@ -28,24 +28,25 @@ def discard_drafts(connection: Connection, but: Collection[str], before: float |
 
 
 def sweep(connection: Connection, limit: int) -> int:
-    """Remove *limit* rows of what is to be deleted: items, and jobs that have none any more; return how many."""
-    gone = 0
-    deleted = select(job.c.id).where(job.c.state == "deleted").order_by(job.c.id).limit(limit)
-    for id in connection.scalars(deleted).all():  # noqa: A001 -- the column
-        gone += _remove_items(connection, id, limit - gone)
-        if gone >= limit:
-            break
-        connection.execute(delete_from(job).where(job.c.id == id))
-        gone += 1
-    return gone
+    """Remove *limit* rows, or some more, of what is to be deleted: items, then their jobs; return how many."""
+    deleted = select(job.c.id).where(job.c.state == "deleted").order_by(job.c.id).limit(_TOGETHER)
+    ids = list(connection.scalars(deleted).all())
+    if not ids:
+        return 0
+    rows = select(item.c.job_id, item.c.number).where(among(item.c.job_id, "ids"))
+    ordered = rows.order_by(item.c.job_id, item.c.number).limit(limit)
+    found = connection.execute(ordered, {"ids": ids}).all()
+    last = {job_id: number for job_id, number in found}  # noqa: C416 -- rows are no pairs to mypy
+    for job_id, number in last.items():
+        connection.execute(delete_from(item).where(item.c.job_id == job_id, item.c.number <= number))
+    if len(found) == limit:
+        return limit
+    connection.execute(delete_from(job).where(among(job.c.id, "ids"), job.c.state == "deleted"), {"ids": ids})
+    return len(found) + len(ids)
 
 
-def _remove_items(connection: Connection, job_id: int, limit: int) -> int:
-    numbers = select(item.c.number).where(item.c.job_id == job_id).order_by(item.c.number).limit(limit)
-    found = connection.scalars(numbers).all()
-    if found:
-        connection.execute(delete_from(item).where(item.c.job_id == job_id, item.c.number <= found[-1]))
-    return len(found)
+#: Jobs that are removed at once.
+_TOGETHER = 500
 
 
 def expire(connection: Connection, states: Collection[str], before: float, limit: int) -> int:
@@ -54,13 +55,17 @@ def expire(connection: Connection, states: Collection[str], before: float, limit
     return _delete(connection, old.order_by(job.c.finished).limit(limit))
 
 
-def shorten(connection: Connection, count: int, limit: int) -> int:
-    """Let *limit* jobs that are over be deleted, but the latest *count* of them; return how many they were."""
+def oldest(connection: Connection, count: int) -> int | None:
+    """Return the id of the latest job that is over, but for the latest *count* of those; None: there is none."""
     over = select(job.c.id).where(job.c.state.in_(_OVER))
-    last: int | None = connection.scalar(over.order_by(job.c.id.desc()).offset(count).limit(1))
-    if last is None:
-        return 0
-    return _delete(connection, over.where(job.c.id <= last).order_by(job.c.id).limit(limit))
+    found: int | None = connection.scalar(over.order_by(job.c.id.desc()).offset(count).limit(1))
+    return found
+
+
+def shorten(connection: Connection, last: int, limit: int) -> int:
+    """Let *limit* jobs that are over be deleted, of those with ids up to *last*; return how many they were."""
+    over = select(job.c.id).where(job.c.state.in_(_OVER), job.c.id <= last)
+    return _delete(connection, over.order_by(job.c.id).limit(limit))
 
 
 _OVER = "completed", "failed", "cancelled"

@@ -1,5 +1,6 @@
 """Durable work: jobs that survive whatever happens to the process, and what runs them."""
 
+from twisted_pulp.catalog.items import Ended
 from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateError, KeyConflict, LeaseLost, QueueFull
 from twisted_pulp.jobs._broker import IBroker, LocalBroker
 from twisted_pulp.jobs._downloads import DownloadKind
@@ -19,6 +20,7 @@ __all__ = [
     "CleanupKind",
     "DownloadKind",
     "Draft",
+    "Ended",
     "IBroker",
     "IJobKind",
     "Item",

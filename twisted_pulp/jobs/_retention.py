@@ -16,7 +16,7 @@ from twisted_pulp.jobs._jobs import Jobs
 __all__ = ["Retention"]
 
 #: Seconds between two looks; jobs, and rows, of one transaction; seconds after which nobody adds to a draft any more.
-_LOOK, _JOBS, _ROWS, _DRAFT = 600.0, 1000, 5000, 86400.0
+_LOOK, _JOBS, _ROWS, _DRAFT = 600.0, 500, 5000, 86400.0
 
 
 @define(eq=False)
@@ -88,7 +88,8 @@ class Retention:
         for states, age in ((("completed", "cancelled"), ages.jobs), (("failed",), ages.failed)):
             while age is not None and await write(retention.expire, states, now - age, _JOBS) == _JOBS:
                 pass
-        while ages.count is not None and await write(retention.shorten, ages.count, _JOBS) == _JOBS:
+        last = None if ages.count is None else await self._jobs.catalog.read(retention.oldest, ages.count)
+        while last is not None and await write(retention.shorten, last, _JOBS) == _JOBS:
             pass
         await self._jobs.recover(now - _DRAFT)
         gone = 0

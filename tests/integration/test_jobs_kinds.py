@@ -1,0 +1,120 @@
+"""Jobs that sync, verify and clean up, on real databases."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from attrs import define
+
+from tests.integration.job_fixtures import Shop, shop, site
+from twisted_pulp.catalog import remotes, repositories, versions
+from twisted_pulp.context import Context
+from twisted_pulp.jobs import CleanupKind, Job, SyncKind, VerifyKind
+from twisted_pulp.settings import Remote
+from twisted_pulp.storage import DirectoryStorage
+
+__all__ = ["shop", "site"]
+
+pytestmark = pytest.mark.usefixtures("reactor")
+
+
+@define(eq=False)
+class Mirror:
+    """
+    A repository of files, and a worker that knows what can be done with it.
+
+    :ivar upstream: the directory that it is synced with.
+    """
+
+    shop: Shop
+    storage: DirectoryStorage
+    upstream: Path
+
+    def publish(self, **files: bytes) -> None:
+        """Let the upstream have these files."""
+        lines = []
+        for name, body in files.items():
+            (self.upstream / name).write_bytes(body)
+            lines.append(f"{name},{hashlib.sha256(body).hexdigest()},{len(body)}\n")
+        (self.upstream / "PULP_MANIFEST").write_text("".join(lines))
+
+    async def run(self, kind: str, **payload: Any) -> Job:
+        """Run a job to its end."""
+        uid = (await self.shop.jobs.submit(kind, payload)).job.uid
+        return await self.shop.ended(uid)
+
+
+@pytest_twisted.async_yield_fixture
+async def mirror(shop: Shop, context: Context, tmp_path: Path) -> AsyncIterator[Mirror]:
+    """A remote named upstream, and a worker that runs."""
+    storage = await DirectoryStorage.open(shop.reactor, tmp_path / "storage", fsync="none")
+    made = Mirror(shop, storage, tmp_path / "upstream")
+    made.upstream.mkdir()
+    remote = Remote(url=f"file://{made.upstream}/PULP_MANIFEST", file_roots=(str(made.upstream),))
+    await shop.catalog.write(remotes.create, "upstream", remote, 1.0)
+    kinds = {
+        "sync": SyncKind(context, shop.catalog, storage),
+        "verify": VerifyKind(context, shop.catalog, storage),
+        "cleanup": CleanupKind(shop.reactor, shop.catalog, storage),
+    }
+    worker = shop.worker(kinds)
+    await worker.start()
+    yield made
+    await worker.stop()
+    await storage.close()
+
+
+async def test_sync(mirror: Mirror) -> None:
+    """A sync makes a version, says how far it is and what came of it; one without changes makes none."""
+    mirror.publish(a=b"a", b=b"bb")
+    job = await mirror.run("sync", repository="mine", remote="upstream", type="file")
+    assert ("completed", None) == (job.state, job.error)
+    assert job.result is not None
+    assert (1, 2, 2, 3) == tuple(job.result[name] for name in ("version", "added", "downloaded", "bytes"))
+    assert (2, 2, 3) == (job.total, job.done, job.bytes)
+    again = await mirror.run("sync", repository="mine")
+    assert again.result is not None
+    assert (None, 2) == (again.result["version"], again.result["present"])
+    repository = await mirror.shop.catalog.read(repositories.get, "mine")
+    latest = await mirror.shop.catalog.read(versions.latest, repository.id)
+    assert 1 == latest.number
+
+
+async def test_sync_refused(mirror: Mirror) -> None:
+    """A sync of what is not there fails at once, and says why."""
+    job = await mirror.run("sync", repository="none")
+    assert ("failed", False, "there is no repository none") == (job.state, job.parked, job.error)
+
+
+async def test_verify(mirror: Mirror) -> None:
+    """A verification finds what is damaged, and repairs it where it is asked to."""
+    mirror.publish(a=b"a" * 100, b=b"b" * 100)
+    await mirror.run("sync", repository="mine", remote="upstream", type="file")
+    path = mirror.storage.path(hashlib.sha256(b"a" * 100).hexdigest())
+    assert path is not None
+    Path(path).chmod(0o644)
+    Path(path).write_bytes(b"x" * 100)
+    found = await mirror.run("verify")
+    assert found.result is not None
+    assert (2, 1, 0) == tuple(found.result[name] for name in ("checked", "damaged", "repaired"))
+    mended = await mirror.run("verify", repair=True)
+    assert mended.result is not None
+    assert ("completed", 1, []) == (mended.state, mended.result["repaired"], mended.result["unrepairable"])
+    assert b"a" * 100 == Path(path).read_bytes()
+
+
+async def test_cleanup(mirror: Mirror) -> None:
+    """A cleanup removes what nothing refers to any more."""
+    mirror.publish(a=b"a", b=b"b")
+    await mirror.run("sync", repository="mine", remote="upstream", type="file")
+    await mirror.shop.catalog.write(repositories.delete, "mine")
+    assert 0 == (await mirror.run("cleanup")).done
+    mirror.shop.jobs.now = lambda: 1e11
+    job = await mirror.run("cleanup", grace=0)
+    assert job.result is not None
+    assert (2, 2, 2) == tuple(job.result[name] for name in ("content", "artifacts", "bytes"))
