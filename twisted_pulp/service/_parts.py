@@ -111,6 +111,7 @@ class Parts:
         policy = policy_of(settings, ())
         context = Context(self._reactor, connections=limits.connections, per_host=limits.per_host, policy=policy)
         context.rates.bytes_per_second = limits.rate
+        context.traffic.budget = limits.retry_budget
         self._closing(context.close)
         return context
 

@@ -38,6 +38,7 @@ def reload(running: Running, new: Settings, log: DaemonLog | None) -> None:
         log.level = new.log.level
         log.redaction.replace(secrets_of(new))
     running.context.rates.bytes_per_second = new.limits.rate
+    running.context.traffic.budget = new.limits.retry_budget
     for name in later:
         _log.warn("{setting} has changed; that counts after a restart", setting=name)
     changed = [each.name for each in attrs.fields(Settings) if getattr(new, each.name) != getattr(old, each.name)]
