@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import define, field
@@ -31,7 +31,7 @@ class Results:
 
     _reactor: Any
     _task: Task
-    _settle: Callable[[list[str]], Deferred[None]] | None = None
+    _settle: Callable[[list[str]], Awaitable[None]] | None = None
     _gathered: list[Ended] = field(init=False, factory=list)
     _files: list[str] = field(init=False, factory=list)
     _call: IDelayedCall | None = field(init=False, default=None)
