@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.task import deferLater
 
 from tests.integration.cold_site import Got
 from tests.integration.process import TWISTD, Process, Start
@@ -71,6 +72,26 @@ class Daemon:
         client = await Socket.to(self._reactor, port)
         client.get(path, "Connection: close", *headers)
         return Got.of(await client.heard_all())
+
+    async def client(self, port: int) -> Socket:
+        """Return a connection."""
+        return await Socket.to(self._reactor, port)
+
+    async def post(self, port: int, path: str, document: Any) -> Got:
+        """Send a document with its token, and return what is answered."""
+        body = json.dumps(document).encode()
+        client = await Socket.to(self._reactor, port)
+        lines = [f"POST {path} HTTP/1.1", "Host: h", "Connection: close", "Content-Type: application/json"]
+        lines += [f"Content-Length: {len(body)}", f"Authorization: Bearer {self.token}", "", ""]
+        client.send("\r\n".join(lines).encode() + body)
+        return Got.of(await client.heard_all())
+
+    async def until(self, port: int, path: str, state: str, seconds: float = 20) -> None:
+        """Wait until the job at *path* is in a state."""
+        deadline = self._reactor.seconds() + seconds
+        while (job := await self.document(port, path))["state"] != state:
+            assert self._reactor.seconds() < deadline, (job, self.process.out)
+            await deferLater(self._reactor, 0.05)
 
     async def document(self, port: int, path: str) -> Any:
         """Return what the API answers to its token."""

@@ -22,7 +22,7 @@ IDS: ContextVar[dict[str, object]] = ContextVar("ids", default={})  # noqa: B039
 _NAMES = ("request", "job", "item")
 #: Fields of an event that are of no use to a program.
 _OURS = frozenset({"message", "time", "isError", "why", "system", "format", "failure", "logLevel", "printed"})
-_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warn": LogLevel.warn, "error": LogLevel.error}
 _WORDS = {
     LogLevel.warn: "warning: ",
@@ -135,4 +135,4 @@ def printable(text: str) -> str:
     """Return *text* with every character that would do something else than appear replaced by its escape."""
     if text.isprintable():
         return text
-    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\n", "\\n"))
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
