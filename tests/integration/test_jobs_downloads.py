@@ -171,12 +171,12 @@ async def test_broken_off(shop: Shop, verb: str, state: str) -> None:
 
 
 async def test_disk_full(shop: Shop) -> None:
-    """A full disk fails no job: the worker pauses, and the job goes on when it does."""
+    """A full disk fails no job: the worker pauses, and all of the job goes on when it does."""
     spy = spied(shop)
-    uid = (await shop.jobs.submit("download", {}, [ItemSpec(SITE + "0")])).job.uid
+    uid = (await shop.jobs.submit("download", {}, [ItemSpec(SITE + "0"), ItemSpec(SITE + "1")])).job.uid
     worker = shop.worker()
     await worker.start()
-    while not spy.requests:
+    while len(spy.requests) < 2:
         await shop.catalog.read(lambda connection: None)
     spy.requests[0].answer.errback(StorageFull(SITE, "no space left"))
     job = await shop.heard.until(uid, "waiting")
@@ -184,9 +184,10 @@ async def test_disk_full(shop: Shop) -> None:
     await shop.settled()
     assert worker.paused
     worker.unpause()
-    while len(spy.requests) < 2:
+    while len(spy.requests) < 4:
         await shop.catalog.read(lambda connection: None)
-    answer(spy, 1, b"now")
+    answer(spy, 2, b"now")
+    answer(spy, 3, b"now")
     assert "completed" == (await shop.ended(uid)).state
 
 

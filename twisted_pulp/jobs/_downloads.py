@@ -66,6 +66,7 @@ class _Downloading:
     _directory: str
     _task: Task
     _paths: Paths
+    _mine: set[str] = field(init=False, factory=set)
     _results: Results = field(init=False)
     _coming: dict[int, int] = field(init=False, factory=dict)
     _again: int = field(init=False, default=0)
@@ -96,6 +97,8 @@ class _Downloading:
         finally:
             await wanted.aclose()
             await downloader.close()
+            for path in list(self._mine):  # of downloads whose ends nobody has heard of
+                self._give(path)
             await self._results.close()
         return self._result()
 
@@ -112,6 +115,7 @@ class _Downloading:
                 if self._task.stopping or self._failing >= _FAILING:
                     return
                 if self._paths.take(item.path):
+                    self._mine.add(item.path)
                     yield self._download(item)
                 else:
                     later.append(item)
@@ -120,7 +124,13 @@ class _Downloading:
                 if self._task.stopping or self._failing >= _FAILING:
                     return
                 await self._paths.taken(item.path)
+                self._mine.add(item.path)
                 yield self._download(item)
+
+    def _give(self, path: str) -> None:
+        if path in self._mine:
+            self._mine.remove(path)
+            self._paths.give(path)
 
     def _download(self, item: Wanted) -> Download:
         return Download(item.url, item.path, size=item.size, digests=item.digests or None, attachment=item)
@@ -131,7 +141,7 @@ class _Downloading:
 
     def _ended(self, report: DownloadReport) -> Deferred[None] | None:
         item: Wanted = report.attachment
-        self._paths.give(item.path)
+        self._give(item.path)
         self._coming.pop(item.number, None)
         self._received += sum(attempt.bytes for attempt in report.attempts)
         error = report.error
