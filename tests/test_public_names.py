@@ -69,6 +69,25 @@ def test_modules(name: str) -> None:
     assert sorted(defined | passed_on, key=grouped) == promised
 
 
+@pytest.mark.parametrize("name", PUBLIC)
+def test_unknown(name: str) -> None:
+    """What a module does not have is an AttributeError that names both, where names are imported late too."""
+    module = importlib.import_module(name)
+    with pytest.raises(AttributeError, match=f"'{name}' has no attribute 'no_such_name'"):
+        module.no_such_name  # noqa: B018 -- looking it up is the test
+
+
+@pytest.mark.parametrize("name", ["twisted_pulp.http", "twisted_pulp.transfer"])
+def test_late(name: str) -> None:
+    """A name that is imported late is promised, and is what its own module has."""
+    module = importlib.import_module(name)
+    late = {each: module.__getattr__(each) for each in module._LATE}
+    assert set(late) <= set(module.__all__)
+    assert late == {
+        each: getattr(importlib.import_module(f"{name}.{home}"), each) for each, home in module._LATE.items()
+    }
+
+
 def test_package() -> None:
     """The package's own `__all__` is sorted, and each name is, lazily, what the module it comes from promises."""
     package = importlib.import_module("twisted_pulp")

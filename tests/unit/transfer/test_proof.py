@@ -9,7 +9,7 @@ import pytest
 from twisted_pulp.download import Download
 from twisted_pulp.errors import DigestMismatch, SettingsError, SizeMismatch, Unproven
 from twisted_pulp.settings import Remote
-from twisted_pulp.transfer._proof import algorithms_of, check_strength, prove
+from twisted_pulp.transfer._proof import algorithms_of, check_strength, prove, strongest
 
 URL = "http://h/f"
 MD5, SHA1, SHA256 = {"md5": "0" * 32}, {"sha1": "0" * 40}, {"sha256": "0" * 64}
@@ -67,3 +67,23 @@ def test_disproven(fields: dict[str, Any], kind: type[Exception]) -> None:
     """What disagrees, or says nothing where the connection just ends, is refused."""
     with pytest.raises(kind):
         prove(Download(URL, **fields), URL, 1, SHA256, True, False)
+
+
+@pytest.mark.parametrize(
+    ("digests", "expected"),
+    [({**MD5, **SHA256, "sha512": "0" * 128}, SHA256), ({**MD5, **SHA1}, SHA1), ({**SHA1, **MD5}, SHA1)],
+)
+def test_strongest(digests: dict[str, str], expected: dict[str, str]) -> None:
+    """One of several digests is compared: sha256, which costs nothing more, or else the longest."""
+    assert expected == strongest(digests)
+
+
+def test_declared() -> None:
+    """A digest that the server declares shows damage and an early end where it was computed, and proves nothing."""
+    assert not prove(Download(URL), URL, 1, SHA256, False, False, SHA256)
+    assert not prove(Download(URL), URL, 1, SHA256, True, False, SHA256)
+    assert not prove(Download(URL), URL, 1, SHA256, False, False, MD5)
+    with pytest.raises(DigestMismatch):
+        prove(Download(URL), URL, 1, SHA256, False, False, {"sha256": "1" * 64})
+    with pytest.raises(Unproven):
+        prove(Download(URL), URL, 1, SHA256, True, False, MD5)

@@ -52,6 +52,18 @@ def test_once() -> None:
     assert ["http://b/f", "http://a/f"] == urls(BOTH, remote, Hooks())
 
 
+def test_policy() -> None:
+    """A policy gets the sources in the order of priority, and what it returns is asked, however it orders them."""
+    told: list[Any] = []
+
+    def policy(*given: Any) -> Any:
+        told.append(given)
+        return reversed(given[1])
+
+    assert ["http://a/f", "http://b/f"] == urls(BOTH, Remote(), Hooks(sources=policy))
+    assert [(BOTH, (SECOND, FIRST))] == told
+
+
 @pytest.mark.parametrize("decided", [None, [], ["http://a/f"], 3])
 def test_bad_policy(logged_errors: LoggedErrors, decided: Any) -> None:
     """A policy that leaves no source fails the download."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from base64 import b64encode
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from tests.fakes import Agent, Consumer, Response, Shared, Threads, refusal, result_of
 from tests.leaks import LoggedErrors
-from twisted_pulp.download import Download, DownloadReport, Source
+from twisted_pulp.download import Attempt, Download, DownloadReport, Source
 from twisted_pulp.errors import (
     Cancelled,
     ConnectionLost,
@@ -260,6 +261,34 @@ def test_announced_size(world: World) -> None:
     assert ([SizeMismatch, None], True, 0) == (kinds(report), wrong.stopped, report.attempts[0].bytes)
 
 
+def declared(body: bytes) -> tuple[bytes, bytes]:
+    """Return the field by which a server says that the file is *body*."""
+    return b"Repr-Digest", b"sha-512=:%s:" % b64encode(hashlib.sha512(body).digest())
+
+
+@pytest.mark.parametrize("body", [BODY, LARGE])
+def test_declared(world: World, body: bytes) -> None:
+    """A digest that the server declares is computed and compared; it proves nothing."""
+    world.agent.answers = [good(body, declared(body))]
+    report = world.run()
+    assert (None, False, body) == (report.error, report.verified, world.content)
+    assert hashlib.sha512(body).hexdigest() == report.digests["sha512"]
+
+
+def test_declared_otherwise(world: World) -> None:
+    """A body that is not what the server declares is damaged: it is fetched once more."""
+    world.agent.answers = [good(BODY, declared(b"other")), good(BODY, declared(BODY))]
+    report = world.run()
+    assert ([DigestMismatch, None], BODY) == (kinds(report), world.content)
+
+
+def test_declared_beside_expected(world: World) -> None:
+    """Where a digest is expected, what the server declares does not count."""
+    world.agent.answers = [good(BODY, declared(b"other"))]
+    report = world.run(digests={"sha256": SHA256})
+    assert (None, True, {"sha256"}) == (report.error, report.verified, set(report.digests))
+
+
 def test_too_short(world: World) -> None:
     """A body without a length that has less than expected is found out at its end."""
     world.agent.answers = [Response(200, [BODY[:9]]), good()]
@@ -392,6 +421,33 @@ def test_next_source(world: World) -> None:
     report = world.run(sources)
     assert (["http://a/f", "http://b/f", "http://c/f"], sources[2]) == (world.agent.urls, report.source)
     assert 1_000_000.0 == report.finished
+
+
+@pytest.mark.parametrize("digests", [{}, {"sha256": SHA256}])
+def test_duplicates(world: World, digests: dict[str, str]) -> None:
+    """Mirrors that an answer which fails names are asked next, if a digest will tell what they send."""
+    world.remote = Remote(retry=Retry(retries=0))
+    link = (b"Link", b"<http://m/f>; rel=duplicate; pri=1")
+    world.agent.answers = [cut(4, link), good()]
+    report = world.run(digests=digests)
+    if digests:
+        assert ([URL, "http://m/f"], None, BODY) == (world.agent.urls, report.error, world.content)
+    else:
+        assert ([URL], ConnectionLost, None) == (world.agent.urls, type(report.error), world.content)
+
+
+def test_no_budget(world: World) -> None:
+    """When too many downloads are tried again, one that failed fails, unless there is another source."""
+    traffic = world.shared.traffic
+    traffic.budget = 0.0
+    spent = Attempt(Source(URL), 0.0, 503, 0, None)
+    while traffic.may_retry(spent.source, [spent]):
+        pass
+    world.agent.answers = [cut(4), good()]
+    report = world.run()
+    assert ([ConnectionLost], ConnectionLost) == (kinds(report), type(report.error))
+    world.agent.answers = [cut(4), good()]
+    assert [ConnectionLost, None] == kinds(world.run([Source("http://a/f"), Source("http://b/f")]))
 
 
 def test_own_remote(world: World) -> None:
