@@ -10,7 +10,14 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 
@@ -225,5 +232,6 @@ class Machine(RuleBasedStateMachine):
         assert all(cap is None or cap.unused for cap in self.remotes)
 
 
-Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
-TestHTTP2 = Machine.TestCase
+def test_http2() -> None:
+    """HTTP/2 keeps its promises, whatever clients and servers do, in whatever order."""
+    run_state_machine_as_test(Machine, settings=settings(max_examples=100, stateful_step_count=60, deadline=None))

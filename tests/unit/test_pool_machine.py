@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 
@@ -189,5 +196,6 @@ class PoolMachine(RuleBasedStateMachine):
         assert all(cap is None or cap.unused for cap in self.remotes)
 
 
-PoolMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
-TestPool = PoolMachine.TestCase
+def test_pool() -> None:
+    """The pool keeps its promises, whatever clients and servers do, in whatever order."""
+    run_state_machine_as_test(PoolMachine, settings=settings(max_examples=150, stateful_step_count=60, deadline=None))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from twisted_pulp.transfer._shares import Growth, Share, Shares
 from twisted_pulp.transfer._spans import Spans
@@ -74,8 +81,9 @@ class SharesMachine(RuleBasedStateMachine):
         assert all(share.start <= share.at <= share.end <= share.reach for share in self.shares.active)
 
 
-SharesMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-test_machine = SharesMachine.TestCase
+def test_machine() -> None:
+    """Each byte is in one share or in a gap, whatever is taken, fetched and given back."""
+    run_state_machine_as_test(SharesMachine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
 
 
 def test_halves() -> None:
