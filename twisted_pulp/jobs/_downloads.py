@@ -16,6 +16,7 @@ from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import Cancelled, CatalogError, ItemsFailed, PulpError, StorageFull
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
+from twisted_pulp.jobs._orphans import remove_orphans
 from twisted_pulp.jobs._paths import Paths
 from twisted_pulp.jobs._results import Results
 from twisted_pulp.jobs._settle import settle
@@ -51,6 +52,14 @@ class DownloadKind:
     concurrency: int = field(kw_only=True, default=32)
     fsync: bool = field(kw_only=True, default=True)
     _paths: Paths = field(init=False, factory=Paths)
+
+    def recover(self) -> Deferred[int]:
+        """
+        Remove what killed processes have left in the directory, before anything runs.
+
+        :returns: a Deferred of how many files that were.
+        """
+        return self._context.threads.lane()(remove_orphans, self._directory)
 
     def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
         """Download what is not finished; see `IJobKind.run`."""

@@ -51,6 +51,7 @@ class Work:
     scheduler: Scheduler = field(init=False)
     _space: Space = field(init=False)
     _retention: Retention = field(init=False)
+    _downloads: DownloadKind = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running = self._running
@@ -73,8 +74,9 @@ class Work:
     def _kinds(self) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
+        self._downloads = DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads)
         return {
-            "download": DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads),
+            "download": self._downloads,
             "sync": SyncKind(context, catalog, storage, concurrency=downloads),
             "verify": VerifyKind(context, catalog, storage),
             "cleanup": CleanupKind(running.reactor, catalog, storage),
@@ -89,6 +91,8 @@ class Work:
     async def start(self) -> None:
         """Take back what a dead worker of this name had, and begin."""
         await self._running.jobs.recover()
+        if orphans := await self._downloads.recover():
+            self._log.info("removed {count} files that were left unfinished", count=orphans)
         self._running.worker, self._running.scheduler = self.worker, self.scheduler
         await self.worker.start()
         await self.keep_schedules(self._running.settings)

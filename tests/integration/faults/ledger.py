@@ -139,6 +139,8 @@ class Ledger:
     def _downloads(self, key: str) -> Order:
         count, bad = self._rng.choice([1, 3, 10, 25]), self._rng.random() < 0.15
         items = [self._item(key, number) for number in range(count)]
+        if len({item.path for item in items}) < count:  # which is no request
+            return self._downloads(key)
         if not bad:
             return Order(key, NewDownloads(items=items))
         number = self._rng.randrange(count)

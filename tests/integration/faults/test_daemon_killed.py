@@ -27,6 +27,7 @@ from tests.servers.reactor import IReactor
 from twisted_pulp.client import Client, ServerUnreachable
 from twisted_pulp.context import Context
 from twisted_pulp.documents import NewSync
+from twisted_pulp.names import PARTIAL
 from twisted_pulp.settings import Remote, Retry, Timeouts
 
 T = TypeVar("T")
@@ -106,6 +107,10 @@ class Lives:
         assert -signal.SIGKILL == await self._daemon.end(signal.SIGKILL), self._daemon.process.out
         self.kills += 1
         self._ledger.look(self.downloads)
+        # What is left by one that is killed just before a small file gets its name; it happens, but not every time.
+        orphan = self.downloads / f".0123456789ab-{self.kills:x}{PARTIAL}"
+        orphan.parent.mkdir(parents=True, exist_ok=True)
+        orphan.touch()
         if self._rng.random() < 0.3:  # else the next one finds the catalog as it was left
             looked(self._daemon.data)
 
@@ -176,7 +181,7 @@ async def test_row_55_killed(
     context: Context,
     rng: random.Random,
     campaign_count: Callable[[int, int], int],
-    record_property: Callable[[str, object], None],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Row 55: whenever the daemon is killed, what it has acknowledged is done, once, and nothing else shows."""
     (tmp_path / "site").mkdir()
@@ -192,5 +197,4 @@ async def test_row_55_killed(
     lives = Lives(reactor, rng, daemon, client, ledger, ("--config", tmp_path / "settings.toml"))
     await lives.begin(site.url("/pool/PULP_MANIFEST"))
     await lives.killed(campaign_count(20, 1000))
-    figures = await lives.audited()
-    record_property("figures", figures)
+    request.node.add_report_section("call", "figures", await lives.audited())
