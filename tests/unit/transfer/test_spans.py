@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,15 @@ def test_gaps(changes: list[tuple[bool, int, int]]) -> None:
     spans, model = after(changes)
     missing = {byte for start, end in spans.gaps(LENGTH) for byte in range(start, end)}
     assert set(range(LENGTH)) - model == missing
+
+
+@pytest.mark.parametrize(("start", "end"), [(3, 3), (4, 1)])
+def test_no_bytes(start: int, end: int) -> None:
+    """A range without bytes changes nothing, added or removed."""
+    spans = Spans([(0, 7)])
+    spans.remove(start, end)
+    spans.add(start + 10, end + 10)
+    assert [(0, 7)] == list(spans)
 
 
 def test_shown() -> None:

@@ -203,6 +203,12 @@ def test_backoff(rounds: int, base: float, factor: float, cap: float) -> None:
     assert 0.0 <= wait <= cap
 
 
+@pytest.mark.parametrize(("rounds", "expected"), [(1, 2.0), (2, 20.0), (3, 60.0), (10_000, 60.0)])
+def test_backoff_grows(rounds: int, expected: float) -> None:
+    """The longest wait grows with each round, up to the cap, and beyond what a number can say."""
+    assert expected == backoff(Retry(base=2.0, factor=10.0, cap=60.0), rounds, lambda low, high: high)
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
