@@ -66,6 +66,14 @@ def test_no_bytes(start: int, end: int) -> None:
     assert [(0, 7)] == list(spans)
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 2), (4, 6), (9, 12)])
+def test_nothing_there(start: int, end: int) -> None:
+    """To remove bytes that are not there, up to those that are, changes nothing."""
+    spans = Spans([(2, 4), (6, 9)])
+    spans.remove(start, end)
+    assert [(2, 4), (6, 9)] == list(spans)
+
+
 def test_shown() -> None:
     """Spans can be read."""
     assert "<Spans 0-3, 5-7>" == repr(Spans([(5, 7), (0, 2), (2, 3)]))
