@@ -20,7 +20,7 @@ from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ra
 
 BODY = bytes(range(256)) * 256
 DIGEST = hashlib.sha256(BODY).hexdigest()
-FILES = 60
+FILES = 100
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def refused(port: int) -> bool:
 @pytest.mark.limit(180)
 @ensureDeferred
 async def test_row_62_drain(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
-    """Row 62: with 60 active it is at once not ready, takes no work, and ends in its grace with 0; none is lost."""
+    """Row 62: with 100 active it is at once not ready, takes no work, and ends in its grace with 0; none is lost."""
     for number in range(FILES):
         scripted.on(b"/%d" % number, [half, ranged(BODY)])
     port = await daemon.start("--config", settings(tmp_path, 4), "-q")

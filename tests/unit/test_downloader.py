@@ -437,6 +437,50 @@ def test_cancelled(downloader: Any, world: World) -> None:
     assert (3, True) == (len(world.waiting), all(each.called for each in world.waiting))
 
 
+def test_many_cancelled(downloader: Any, world: World) -> None:
+    """However many are cancelled at once, all of them end."""
+    wanted = [Download(f"http://h/slow{n}", writer=Memory()) for n in range(500)]
+    d = downloader.download_each(wanted, lambda _: None, 500)
+    assert 500 == len(world.waiting)
+    d.cancel()
+    with pytest.raises(CancelledError):
+        result_of(d)
+    assert all(each.called for each in world.waiting)
+
+
+def test_many_pulled(downloader: Any, world: World) -> None:
+    """An asynchronous iterable that has everything at once does not let workers pile up."""
+
+    async def wanted() -> AsyncIterator[Download]:
+        for number in range(600):
+            yield Download(f"http://h/slow{number}", writer=Memory())
+
+    d = downloader.download_each(wanted(), lambda _: None, 500)
+    assert 500 == len(world.waiting)
+    d.cancel()
+    with pytest.raises(CancelledError):
+        result_of(d)
+    assert (500, True) == (len(world.waiting), all(each.called for each in world.waiting))
+
+
+def test_many_that_wait(downloader: Any, world: World) -> None:
+    """Those that wait for an item end, too, however many they are, and so does the iterable."""
+    ended: list[bool] = []
+
+    async def wanted() -> AsyncIterator[Download]:
+        try:
+            await Deferred()
+        finally:
+            ended.append(True)
+        yield Download("http://h/f")
+
+    d = downloader.download_each(wanted(), lambda _: None, 500)
+    d.cancel()
+    with pytest.raises(CancelledError):
+        result_of(d)
+    assert [True] == ended
+
+
 def test_close(downloader: Any, world: World, context: Context) -> None:
     """A close ends what is going on, one by one and in crowds, and waits for that."""
     single = downloader.download("http://h/slow", writer=Memory())

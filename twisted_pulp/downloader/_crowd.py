@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -53,7 +53,9 @@ class Crowd(Generic[I, R]):
             self._later = aiter(items)
         else:
             self._items = iter(items)
-        self._pulling = DeferredLock()
+        self._pulling = False
+        self._puller: Deferred[None] | None = None
+        self._wanting: deque[Deferred[I]] = deque()
         self._workers: list[Deferred[None]] = []
         self._stopped = False
         self._error: Failure | None = None
@@ -107,9 +109,13 @@ class Crowd(Generic[I, R]):
 
     def stop(self) -> None:
         """Pull no more, and cancel what is going on."""
+        if self._stopped:  # each that ends early stops the others
+            return
         self._stopped = True
         for worker in list(self._workers):
             worker.cancel()
+        if self._puller is not None:
+            self._puller.cancel()
 
     def _failed(self, why: Failure) -> None:
         if self._error is None and not (self._stopped and why.check(CancelledError)):
@@ -122,29 +128,61 @@ class Crowd(Generic[I, R]):
             self._ended.callback(None)
 
     async def _work(self) -> None:
-        items, later, start, give, done = self._items, self._later, self._start, self._give, 0
+        items, later, at_once, done = self._items, self._later, self._at_once, 0
         while not self._stopped:
             try:
-                item = next(items) if later is None else await self._pulled(later)
+                if later is None:
+                    item = next(items)
+                else:
+                    ready = None if self._pulling else at_once()
+                    item = await self._pulled(later) if ready is None else ready
             except (StopIteration, StopAsyncIteration):
                 return
-            result = await start(item)
+            result = await self._start(item)
             if self._stopped:
                 return
-            given = give(result)
+            given = self._give(result)
             if given is not None and hasattr(given, "__await__"):
                 await given
             done += 1
             if not done % _TURN:
                 await deferLater(self._clock, 0)
 
-    async def _pulled(self, items: AsyncIterator[I]) -> I:
-        if not self._pulling.locked and (item := self._at_once()) is not None:
-            return item
-        async with self._pulling:
-            if self._stopped:
-                raise StopAsyncIteration
-            return await anext(items)
+    def _pulled(self, items: AsyncIterator[I]) -> Deferred[I]:
+        """Return a Deferred of the next item; it fails with StopAsyncIteration when there is none."""
+        wanted: Deferred[I] = Deferred()
+        self._wanting.append(wanted)
+        if not self._pulling:
+            # One pulls for all. Did each pull for itself, and then let the next, they would pile up on the stack.
+            self._pulling = True
+            self._working += 1
+            self._puller = Deferred.fromCoroutine(self._pull(items))
+            self._puller.addBoth(self._left)
+        return wanted
+
+    async def _pull(self, items: AsyncIterator[I]) -> None:
+        try:
+            while self._wanting and not self._stopped:
+                item = await anext(items)
+                wanted = self._next_wanting()
+                if wanted is not None:
+                    wanted.callback(item)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            wanted = self._next_wanting()
+            if wanted is not None:
+                wanted.errback()
+        self._pulling = False
+        while (wanted := self._next_wanting()) is not None:
+            wanted.errback(StopAsyncIteration())
+
+    def _next_wanting(self) -> Deferred[I] | None:
+        while self._wanting:
+            wanted = self._wanting.popleft()
+            if not wanted.called:
+                return wanted
+        return None
 
 
 def _nothing() -> None:
