@@ -106,8 +106,8 @@ class DaemonLog:
             said = formatEvent(event)
             if not said and event.get("log_failure") is not None:
                 said = event["log_failure"].getErrorMessage()
-        except Exception:  # whatever a field does when it is shown
-            said = "a line that cannot be formatted"
+        except Exception as error:  # whatever a field does when it is shown
+            said = f"a line that cannot be formatted ({type(error).__name__})"
         return self.redaction(said)
 
     def _trace(self, event: LogEvent) -> str:
