@@ -62,6 +62,11 @@ def test_anywhere(arguments: tuple[str, ...]) -> None:
     assert Place("d", "sqlite:////c", True) == given(*arguments)
 
 
+def test_elsewhere() -> None:
+    """The bytes may be elsewhere than what is known of them."""
+    assert ("d", "/srv/b") == (given("command", "--storage", "/srv/b", "--data", "d").data, seen[0].storage)
+
+
 def test_last_counts() -> None:
     """What stands with the command counts more."""
     assert "b" == given("--data", "a", "command", "--data", "b").data

@@ -67,9 +67,9 @@ class Desk:
         from twisted_pulp.upkeep import DataDirectory
 
         gc.set_threshold(*_COLLECT)
-        self.data = await DataDirectory.open(
-            self.reactor, self.place.data, database=self.place.database, busy=self._busy, **self._options
-        )
+        place = self.place
+        where = {"database": place.database, "storage": place.storage}
+        self.data = await DataDirectory.open(self.reactor, place.data, **where, busy=self._busy, **self._options)
         try:
             await self._act(self)
         finally:

@@ -22,6 +22,7 @@ class Place(NamedTuple):
     :ivar json: whether the answer is one document, for a program.
     :ivar server: URL of the daemon that does it; None: it is done here.
     :ivar token: of its API, or None.
+    :ivar storage: path of the directory with the bytes, or None: in the data directory.
     """
 
     given: str | None = None
@@ -29,6 +30,7 @@ class Place(NamedTuple):
     json: bool = False
     server: str | None = None
     token: str | None = None
+    storage: str | None = None
 
     @property
     def data(self) -> str:
@@ -47,6 +49,12 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--server", metavar="URL", help="Let the daemon there do it; unix:PATH too.", **_kept("server")),
         click.option("--json", "json", is_flag=True, help="Answer with one JSON document.", **_kept("json")),
+        click.option(
+            "--storage",
+            metavar="DIR",
+            help="Where the bytes are.  [default: in DIR]",
+            **_kept("storage", os.path.abspath),
+        ),
         click.option("--database", metavar="URL", help="Where the catalog is.  [default: in DIR]", **_kept("database")),
         click.option("--data", metavar="DIR", help=f"Where everything is kept.  [{_DEFAULT}]", **_kept("given")),
     ):
@@ -82,4 +90,4 @@ def place() -> Place:
     return Place(**given)  # type: ignore[arg-type]
 
 
-_VARIABLES = {"given": "DATA", "database": "DATABASE", "server": "SERVER", "token": "TOKEN"}
+_VARIABLES = {"given": "DATA", "database": "DATABASE", "storage": "STORAGE", "server": "SERVER", "token": "TOKEN"}

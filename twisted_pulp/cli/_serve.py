@@ -26,6 +26,7 @@ def serve(
     given: dict[str, Any] = {
         "data": place.given and os.path.abspath(place.given),
         "database": place.database,
+        "storage": place.storage and os.path.abspath(place.storage),
         "listen": endpoints,
         "roles": roles,
         "log": log_format or ("json" if place.json else None),

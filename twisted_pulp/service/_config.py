@@ -19,7 +19,14 @@ __all__ = ["Config", "ConfigError"]
 
 _ENDPOINTS = ("listen", "content_listen", "metrics_listen")
 #: Field of the settings -> the option that sets it, for a person to find it again.
-_OPTIONS = {"listen": "--listen", "data": "--data", "roles": "--role", "log": "--log-format", "database": "--database"}
+_OPTIONS = {
+    "listen": "--listen",
+    "data": "--data",
+    "roles": "--role",
+    "log": "--log-format",
+    "database": "--database",
+    "storage": "--storage",
+}
 
 
 class ConfigError(PulpError):

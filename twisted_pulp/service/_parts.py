@@ -99,6 +99,7 @@ class Parts:
             self._reactor,
             settings.data,
             database=settings.database,
+            storage=settings.storage,
             write="worker" in settings.roles,
             wait=False,
             fsync="full",

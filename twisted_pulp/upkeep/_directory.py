@@ -30,7 +30,7 @@ class DataDirectory:
     Everything that is kept::
 
         DIR/catalog.sqlite   what is known, unless the catalog is elsewhere
-        DIR/storage/         the bytes
+        DIR/storage/         the bytes, unless they are elsewhere
         DIR/key              for secrets in the catalog
         DIR/locks/           who writes
 
@@ -77,6 +77,7 @@ class Opening:
     How a data directory is opened.
 
     :ivar database: URL of the catalog; default None: a file in the directory.
+    :ivar storage: path of the directory with the bytes; default None: ``storage`` in the directory.
     :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
@@ -88,6 +89,7 @@ class Opening:
     _reactor: Any
     _path: str
     database: str | None = None
+    storage: str | None = None
     fsync: Literal["none", "file", "full"] = "full"
     write: bool = False
     wait: bool = True
@@ -115,7 +117,7 @@ class Opening:
         self._open.append(lock.release)
         if self.write:
             await lock.acquire(wait=self.wait, busy=self.busy)
-        root = os.path.join(self._path, "storage")
+        root = self.storage or os.path.join(self._path, "storage")
         storage = await DirectoryStorage.open(self._reactor, root, fsync=self.fsync, in_thread=in_thread)
         self._open.append(storage.close)
         url = self.database or f"sqlite:///{os.path.join(self._path, 'catalog.sqlite')}"

@@ -32,6 +32,15 @@ async def test_layout(reactor: IReactor, tmp_path: Path) -> None:
 
 
 @ensureDeferred
+async def test_storage_elsewhere(reactor: IReactor, tmp_path: Path) -> None:
+    """The bytes may be elsewhere."""
+    data = await DataDirectory.open(reactor, tmp_path / "a", storage=str(tmp_path / "b"), write=True)
+    await data.close()
+    assert {"artifact", "tmp"} <= set(os.listdir(tmp_path / "b"))
+    assert not (tmp_path / "a" / "storage").exists()
+
+
+@ensureDeferred
 async def test_one_writes(reactor: IReactor, tmp_path: Path) -> None:
     """While one writes others read, and a second writer is told, or waits."""
     first = await DataDirectory.open(reactor, tmp_path, write=True)
