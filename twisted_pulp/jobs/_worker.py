@@ -66,7 +66,7 @@ class Worker:
     _uniform: Callable[[float, float], float] = field(kw_only=True, default=random.uniform)
     filled: Callable[[], object] = field(init=False, default=lambda: None)
     _runs: dict[int, Run] = field(init=False, factory=dict)
-    _ends: dict[int, Deferred[None]] = field(init=False, factory=dict)
+    _ends: dict[Run, Deferred[None]] = field(init=False, factory=dict)
     _turns: Turns = field(init=False, factory=Turns)
     _lock: DeferredLock = field(init=False, factory=DeferredLock)
     _looks: list[LoopingCall] = field(init=False, factory=list)
@@ -151,7 +151,6 @@ class Worker:
         """Do some work with the catalog; what fails is tried again by the next look."""
         d: Deferred[None] = Deferred.fromCoroutine(self._once(coroutine))
         self._working.add(d)
-
         return d.addBoth(lambda _: self._working.discard(d))
 
     async def _once(self, coroutine: Any) -> None:
@@ -188,9 +187,9 @@ class Worker:
         task = Task(jobs.catalog, jobs.telling, jobs.now, row, last)
         run = self._runs[row.id] = Run(jobs, row, kind, task, self._judged, self._reactor.seconds())
         jobs.telling.changed(job_of(row))
-        self._ends[row.id] = Deferred()
+        self._ends[run] = Deferred()
         Deferred.fromCoroutine(self._run(run))
-        if self._unsubscribe is None and row.id in self._runs:
+        if self._unsubscribe is None and self._runs.get(row.id) is run:
             run.halt("waiting")
 
     async def _run(self, run: Run) -> None:
@@ -199,8 +198,9 @@ class Worker:
         except Exception:
             self._log.failure("job {uid} could not be ended", uid=run.row.uid)
             outcome = None
-        del self._runs[run.row.id]
-        self._ends.pop(run.row.id).callback(None)
+        if self._runs.get(run.row.id) is run:  # else it was begun again before we heard that its end was saved
+            del self._runs[run.row.id]
+        self._ends.pop(run).callback(None)
         if outcome is not None and outcome.delay is not None and len(self._delayed) < _DELAYED:
             self._delayed[run.row.id] = self._reactor.seconds() + outcome.delay
         self.wake()
