@@ -93,7 +93,7 @@ class Lives:
                     await self._kill(self._rng.uniform(0, 1))
                 else:
                     await self._start()
-                    await self._kill(self._rng.uniform(0.05, 1.2))
+                    await self._kill(self._rng.uniform(0.05, 0.9))
             self._over = True
             await self._start()
             await gatherResults(users)
