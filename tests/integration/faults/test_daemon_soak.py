@@ -136,5 +136,6 @@ async def test_row_91_soak(
     # One object that stays of each download would be twice what is allowed.
     assert after.objects - before.objects <= 500 + count // 4
     assert after.descriptors - before.descriptors <= 8
-    # A slope of 1 MiB for 100,000 drowns in the noise of 2,000, in which the pages of the catalog are still being kept.
-    assert after.memory - before.memory <= min((4 << 20) + 256 * count, (12 << 20) + (count << 20) // 100_000)
+    # Each connection to the catalog keeps 16 MiB of its pages, in which a download has about 300 bytes; apart from that
+    # there may be a slope of 1 MiB for 100,000.
+    assert after.memory - before.memory <= min((4 << 20) + 512 * count, (40 << 20) + (count << 20) // 100_000)
