@@ -40,7 +40,7 @@ test: lint types docs .venv/servers
 	rm -f .coverage .coverage.*
 	$(PYTEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --reruns=2 --cov --cov-report=term
 	@$(PY) -m coverage report --include='twisted_pulp/http/*,twisted_pulp/transfer/*' --fail-under=100 \
-		> .core-coverage || { cat .core-coverage; exit 1; }
+		> .core-coverage 2>&1 || { cat .core-coverage; exit 1; }
 
 lint: .venv/test
 	$(PY) -m ruff check

@@ -9,13 +9,38 @@ from twisted_pulp.streamer._hot import SMALL, Hot
 
 
 def test_kept() -> None:
-    """What nobody asked for longest is forgotten first."""
-    hot = Hot(10)
-    for name in "abc":
+    """What nobody asks for is forgotten first, for what is wanted again and again."""
+    hot = Hot(20)
+    for name in "abcde":
         hot.keep(name, name.encode() * 4)
+    for _ in range(3):
         hot.get("a")
-    assert [b"aaaa", None, b"cccc"] == [hot.get(name) for name in "abc"]
-    assert 8 == hot.held
+        hot.keep("f", b"ffff")
+    assert [b"aaaa", None, b"ffff"] == [hot.get(name) for name in "abf"]
+    assert 20 == hot.held
+
+
+def test_round() -> None:
+    """Who asks for somewhat more than fits, in turns, still finds most of it."""
+    hot, found = Hot(80), 0
+    for _ in range(10):
+        for name in map(str, range(100)):
+            if hot.get(name) is None:
+                hot.keep(name, b"x")
+            else:
+                found += 1
+    assert found > 600
+
+
+def test_wanted_no_more() -> None:
+    """What nobody asks for any more makes room for what is."""
+    hot = Hot(10)
+    for wanted in ("abcdefghij", "klmnopqrst"):
+        for _ in range(20):
+            for name in wanted:
+                if hot.get(name) is None:
+                    hot.keep(name, b"x")
+    assert [b"x"] * 10 == [hot.get(name) for name in "klmnopqrst"]
 
 
 def test_too_large() -> None:
