@@ -22,6 +22,8 @@ _FIXED = (
     "database",
     "storage",
     "broker",
+    "key",
+    "workers",
     "roles",
 )
 
