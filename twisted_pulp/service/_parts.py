@@ -100,6 +100,7 @@ class Parts:
             settings.data,
             database=settings.database,
             storage=settings.storage,
+            key=settings.key,
             write="worker" in settings.roles,
             wait=False,
             fsync="full",

@@ -78,6 +78,7 @@ class Opening:
 
     :ivar database: URL of the catalog; default None: a file in the directory.
     :ivar storage: path of the directory with the bytes; default None: ``storage`` in the directory.
+    :ivar key: path of the file with the key for secrets; default None: ``key`` in the directory.
     :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
@@ -90,6 +91,7 @@ class Opening:
     _path: str
     database: str | None = None
     storage: str | None = None
+    key: str | None = None
     fsync: Literal["none", "file", "full"] = "full"
     write: bool = False
     wait: bool = True
@@ -121,7 +123,7 @@ class Opening:
         storage = await DirectoryStorage.open(self._reactor, root, fsync=self.fsync, in_thread=in_thread)
         self._open.append(storage.close)
         url = self.database or f"sqlite:///{os.path.join(self._path, 'catalog.sqlite')}"
-        key = LateKey(os.path.join(self._path, "key"))
+        key = LateKey(self.key or os.path.join(self._path, "key"))
         catalog = await Catalog.open(self._reactor, url, key=cast(Key, key), durable=self.fsync != "none")
         self._open.append(catalog.close)
         if self.write:
