@@ -1,4 +1,4 @@
-"""The tables of the daemon's work, and with them all of `metadata`."""
+"""The tables of the daemon's work."""
 
 from __future__ import annotations
 

@@ -72,6 +72,8 @@ def _pool(pool: Any) -> Iterator[Any]:
     yield _gauge("connections_waiting", "Requests that wait for one.", waiting(pool))
     words = "Connections to each of the busiest hosts; to all others under the name of other."
     yield _gauges("host_connections", words, ("host",), by_host(pool))
+    words = "Requests at once that a host is asked, of those that bear fewer than the limit."
+    yield _gauges("host_allowed", words, ("host",), allowed(pool))
 
 
 def waiting(pool: Any) -> int:
@@ -88,6 +90,12 @@ def by_host(pool: Any) -> dict[str, int]:
     told = dict(found.most_common(HOSTS))
     others = found.total() - sum(told.values())
     return told if len(found) <= HOSTS else {**told, "other": others}
+
+
+def allowed(pool: Any) -> dict[str, int]:
+    """Return how many requests at once are allowed to hosts that bear less, of so many hosts at most."""
+    lowest = sorted((allowed, *key) for key, allowed, _ in pool.paces.known())[:HOSTS]
+    return {f"{host}:{port}": allowed for allowed, host, port in lowest}
 
 
 def _gauge(name: str, words: str, value: float) -> Any:

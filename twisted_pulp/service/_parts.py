@@ -24,7 +24,7 @@ from twisted_pulp.service._probe import Probe
 from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
-from twisted_pulp.upkeep import DataDirectory
+from twisted_pulp.upkeep import DataDirectory, KeptPaces
 
 __all__ = ["Parts", "keep_remotes"]
 
@@ -68,6 +68,7 @@ class Parts:
         settings = self._settings
         data = await self._data(settings)
         context = self._context(settings)
+        await self._paces(context, data.catalog)
         await keep_remotes(data.catalog, settings)
         streamer = None
         if "content" in settings.roles:
@@ -116,6 +117,12 @@ class Parts:
         context.traffic.budget = limits.retry_budget
         self._closing(context.close)
         return context
+
+    async def _paces(self, context: Context, catalog: Catalog) -> None:
+        paces = KeptPaces(context, catalog)
+        self._closing(paces.save)
+        await paces.load()
+        paces.start()
 
     async def work(self) -> None:
         """Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first."""

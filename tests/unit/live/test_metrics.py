@@ -20,7 +20,7 @@ from twisted_pulp.download import Attempt, Download, DownloadReport, Source
 from twisted_pulp.errors import Cancelled, DNSError, HTTPStatusError, NotFound, PulpError, TLSError, Truncated
 from twisted_pulp.http import ConnectionPool
 from twisted_pulp.live import Feed, Health, Metrics, MetricsResource, Running
-from twisted_pulp.live._gauges import HOSTS, by_host
+from twisted_pulp.live._gauges import HOSTS, allowed, by_host
 from twisted_pulp.live._histogram import Histogram
 from twisted_pulp.live._metrics import kind_of
 from twisted_pulp.transfer import Traffic
@@ -357,3 +357,12 @@ class Streamer:
     """What serves content."""
 
     flights: Flights = field(factory=Flights)
+
+
+def test_allowed() -> None:
+    """What hosts bear is told of those that bear less, the lowest first, of so many hosts at most."""
+    pool = ConnectionPool(Clock())
+    for number in range(HOSTS + 10):
+        pool.paces.remember((f"h{number}", 80), 7 if number < 10 else 3, 0.0)
+    found = allowed(pool)
+    assert (HOSTS, {3}) == (len(found), set(found.values()))
