@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-__all__ = ["InThread", "WriterThreads", "outlasting"]
+__all__ = ["InThread", "WriterThreads", "followed", "outlasting"]
 
 T = TypeVar("T")
 #: Calls a function that blocks where it may block.
@@ -124,3 +124,15 @@ async def outlasting(d: Deferred[T]) -> T:
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]  # type: ignore[no-any-return]
+
+
+def followed(d: Deferred[Any]) -> Deferred[None]:
+    """Return what fires when *d* does, and leaves it alone."""
+    after: Deferred[None] = Deferred()
+
+    def pass_on(result: Any) -> Any:
+        after.callback(None)
+        return result
+
+    d.addBoth(pass_on)
+    return after

@@ -27,6 +27,7 @@ Everything this package raises on purpose::
      |   +- Stopping
      |   +- LeaseLost
      |   +- ItemsFailed
+     +- BrokerUnavailable
      +- TooManyFailed
      +- DownloadError
          +- HTTPStatusError
@@ -127,6 +128,7 @@ from twisted_pulp.errors._file import (
     WriterError,
 )
 from twisted_pulp.errors._jobs import (
+    BrokerUnavailable,
     ItemsFailed,
     JobError,
     JobNotFound,
@@ -148,6 +150,7 @@ from twisted_pulp.errors._sync import TooManyFailed
 __all__ = [
     "BindError",
     "BlockedAddress",
+    "BrokerUnavailable",
     "Cancelled",
     "CatalogDamaged",
     "CatalogError",

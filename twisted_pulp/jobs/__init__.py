@@ -2,7 +2,8 @@
 
 from twisted_pulp.catalog.items import Ended
 from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateError, KeyConflict, LeaseLost, QueueFull
-from twisted_pulp.jobs._broker import IBroker, LocalBroker
+from twisted_pulp.jobs._broker import DeadLetter, Delivery, Depth, IBroker
+from twisted_pulp.jobs._broker_local import LocalBroker
 from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
@@ -18,6 +19,9 @@ from twisted_pulp.jobs._worker import Worker
 
 __all__ = [
     "CleanupKind",
+    "DeadLetter",
+    "Delivery",
+    "Depth",
     "DownloadKind",
     "Draft",
     "Ended",

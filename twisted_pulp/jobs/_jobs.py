@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, jobs, retention
 from twisted_pulp.catalog.jobs import STATES, JobRow, NewJob
-from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.errors import BrokerUnavailable, PulpError, SettingsError
 from twisted_pulp.jobs._broker import IBroker
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._intake import Quota, submitted
@@ -44,6 +45,8 @@ class Jobs:
     :param queued: items that may wait; default None: any number.
     :ivar runs: what runs in this process, by the jobs' uids.
     """
+
+    _log = Logger()
 
     reactor: Any
     catalog: Catalog
@@ -124,7 +127,7 @@ class Jobs:
         job = job_of(row)
         if fresh:
             self.telling.changed(job)
-            self.broker.publish(job.uid)
+            self.dispatch(job.uid)
         return Submitted(job, fresh)
 
     def draft(
@@ -244,7 +247,7 @@ class Jobs:
                 run.lose()
             self.telling.changed(job)
             if job.state == "waiting":
-                self.broker.publish(uid)
+                self.dispatch(uid)
         return job
 
     def resume(self, uid: str) -> Deferred[Job]:
@@ -276,6 +279,12 @@ class Jobs:
         while await self.catalog.write(retention.sweep, _BATCH):
             pass
         return job
+
+    def dispatch(self, uid: str) -> None:
+        """Tell workers of a job; those that are not told find it when they look."""
+        told = self.broker.publish(uid)
+        told.addErrback(lambda why: why.trap(BrokerUnavailable) and None)
+        told.addErrback(lambda why: self._log.failure("job {uid} was not dispatched", failure=why, uid=uid))
 
     def refuse(self, why: PulpError | None) -> None:
         """Let everything that is handed in fail with *why*; None: accept it again."""

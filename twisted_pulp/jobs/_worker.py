@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.errors import PulpError
+from twisted_pulp.jobs._broker import Delivery
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import UNKNOWN
 from twisted_pulp.jobs._outcome import BACKOFF, Outcome, after_death, after_run
@@ -23,6 +24,7 @@ from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._turns import Place, Turns, begun, crowding
 from twisted_pulp.jobs._values import job_of
 from twisted_pulp.settings import Retry
+from twisted_pulp.threads import followed
 
 __all__ = ["Worker"]
 
@@ -73,7 +75,7 @@ class Worker:
     _working: set[Deferred[None]] = field(init=False, factory=set)
     _silence: Silence = field(init=False, factory=Silence)
     _delayed: dict[int, float] = field(init=False, factory=dict)
-    _unsubscribe: Callable[[], object] | None = field(init=False, default=None)
+    _unsubscribe: Callable[[], Deferred[None]] | None = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)
     _wanted: bool = field(init=False, default=False)
     _beaten: float = field(init=False, default=0.0)
@@ -99,7 +101,7 @@ class Worker:
     async def _start(self) -> None:
         await self._recover()
         self._beaten = self._reactor.seconds()
-        self._unsubscribe = self._jobs.broker.subscribe(lambda uid: self.wake())
+        self._unsubscribe = self._jobs.broker.consume(self._told, max(1, self.concurrency))
         for seconds, look in ((self.lease / _BEATS, self._beat), (self.poll, self._look)):
             call = LoopingCall(lambda do=look: self._work(do()))
             call.clock = self._reactor
@@ -128,17 +130,18 @@ class Worker:
 
     async def _stop(self, grace: float) -> None:
         unsubscribe, self._unsubscribe = self._unsubscribe, None
-        if unsubscribe is not None:
-            unsubscribe()
+        deaf = unsubscribe() if unsubscribe is not None else None
         for run in self._runs.values():
             run.stop(self._reactor.seconds())
         late = self._reactor.callLater(grace, self._halt_all) if self._ends and grace > 0 else None
         if late is None:
             self._halt_all()
         while self._ends or self._working:
-            await DeferredList([*map(_followed, self._ends.values()), *map(_followed, self._working)])
+            await DeferredList([*map(followed, self._ends.values()), *map(followed, self._working)])
         if late is not None and late.active():
             late.cancel()
+        if deaf is not None:
+            await deaf
         looks, self._looks = self._looks, []
         for call in looks:
             call.stop()
@@ -160,6 +163,10 @@ class Worker:
             self._log.warn("the catalog did not answer: {error}", error=error)
         except Exception:
             self._log.failure("the worker failed")
+
+    def _told(self, delivery: Delivery) -> None:
+        delivery.done()
+        self.wake()
 
     def wake(self) -> None:
         """Look whether something is to be begun."""
@@ -285,15 +292,3 @@ class Worker:
         """Return jobs that have waited long enough by our own clock, whatever the wall's has done."""
         now = self._reactor.seconds()
         return [id for id, due in self._delayed.items() if due <= now]  # noqa: A001 -- the column
-
-
-def _followed(d: Deferred[None]) -> Deferred[None]:
-    """Return what fires when *d* does, and leaves it alone."""
-    after: Deferred[None] = Deferred()
-
-    def pass_on(result: Any) -> Any:
-        after.callback(None)
-        return result
-
-    d.addBoth(pass_on)
-    return after
