@@ -164,11 +164,16 @@ def _scheduled(connection: Connection, name: str | None) -> JobRow | None:
 
 
 def commit(
-    connection: Connection, id: int, key: str | None = None, fingerprint: str | None = None
+    connection: Connection,
+    id: int,
+    key: str | None = None,
+    fingerprint: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[JobRow, bool]:
     """
     Let a draft be a job; return it, and whether it is new, as `add` does. A draft that is not needed stays one.
 
+    :param more: what its payload gets; default None: nothing.
     :raises KeyConflict: when the key belongs to a job with another fingerprint.
     :raises JobNotFound: when the draft is not there any more.
     """
@@ -178,7 +183,9 @@ def commit(
     known = _known(connection, key, draft.owner, fingerprint)
     if known is not None:
         return known, False
-    changed = update_of(job).where(job.c.id == id).values(state="waiting", key=key, fingerprint=fingerprint)
+    payload = {**draft.payload, **(more or {})}
+    values = {"state": "waiting", "key": key, "fingerprint": fingerprint, "payload": payload}
+    changed = update_of(job).where(job.c.id == id).values(values)
     try:
         with connection.begin_nested():
             return JobRow(*connection.execute(changed.returning(*job.c)).one()), True

@@ -9,10 +9,10 @@ from attrs import define, field
 from sqlalchemy import Connection
 
 from twisted_pulp.catalog import Catalog, items, jobs
-from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, shown
+from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, SettingsError, shown
 from twisted_pulp.jobs._values import ItemSpec
 
-__all__ = ["Quota", "kept", "submitted"]
+__all__ = ["Quota", "check_paths", "kept", "submitted"]
 
 #: Seconds for which it is known how much waits; what comes meanwhile is counted.
 _KNOWN = 1.0
@@ -56,6 +56,20 @@ class Quota:
         if self._waiting + count > self._limit:
             raise QueueFull(self._waiting, self._limit)
         self._waiting += count
+
+
+def check_paths(specs: Sequence[ItemSpec]) -> None:
+    """:raises SettingsError: naming the first of *specs* that goes where another one goes."""
+    seen: dict[str, int] = {}
+    for at, each in enumerate(specs):
+        first = seen.setdefault(each.path, at)
+        if first != at:
+            raise twice(f"items.{at}.path", first, each.path)
+
+
+def twice(field: str, first: int, path: str) -> SettingsError:
+    """Return what is raised for the path of a second item."""
+    return SettingsError(field, path, f"that of one item alone; item {first} has it, too")
 
 
 def kept(specs: Sequence[ItemSpec], key: Any) -> list[items.NewItem]:

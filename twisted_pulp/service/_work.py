@@ -59,7 +59,7 @@ class Work:
         limits = settings.limits
         self.worker = Worker(
             jobs,
-            {name: Correlated(kind) for name, kind in self._kinds().items()},
+            {name: Correlated(kind, running.tracing) for name, kind in self._kinds().items()},
             reactor,
             holder=self._holder,
             concurrency=limits.jobs,
