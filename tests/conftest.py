@@ -26,6 +26,7 @@ import twisted_pulp
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
 from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
+from tests.object_fixtures import bucket, ceph, object_runtime
 from tests.servers.fixtures import (
     corpus,
     faulty,
@@ -49,7 +50,9 @@ from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 
 __all__ = [  # the fixtures of servers are there for all tests
+    "bucket",
     "catalog",
+    "ceph",
     "corpus",
     "database",
     "database_templates",
@@ -59,6 +62,7 @@ __all__ = [  # the fixtures of servers are there for all tests
     "network",
     "nginx",
     "nginx_program",
+    "object_runtime",
     "postgres",
     "scripted",
     "scripted_tls",

@@ -99,10 +99,11 @@ class WriterThreads:
         self._give()
 
 
-async def outlasting(d: Deferred[T]) -> T:
+async def outlasting(d: Deferred[T], cancelled: Callable[[], object] | None = None) -> T:
     """
     Wait for *d* even when the one who waits is cancelled meanwhile: what a thread does cannot be broken off.
 
+    :param cancelled: called then, to let it come to an end earlier.
     :raises CancelledError: afterwards, if so.
     """
     results: list[Any] = []
@@ -113,13 +114,15 @@ async def outlasting(d: Deferred[T]) -> T:
         waiting.callback(None)
 
     d.addBoth(give)
-    cancelled = False
+    ended = False
     while not results:
         try:
             await waiting
         except CancelledError:
-            cancelled, waiting = True, Deferred()
-    if cancelled:
+            ended, waiting = True, Deferred()
+            if cancelled is not None:
+                cancelled()
+    if ended:
         raise CancelledError
     if isinstance(results[0], Failure):
         results[0].raiseException()

@@ -7,6 +7,8 @@ Everything this package raises on purpose::
      |   +- StorageFull (also a WriterError)
      |   +- NotStored
      |   +- StorageDamaged
+     |   +- StorageRefused
+     |   +- StorageUnavailable
      |   +- DataInUse
      +- CatalogError
      |   +- CatalogLocked
@@ -122,6 +124,8 @@ from twisted_pulp.errors._file import (
     SizeMismatch,
     StorageDamaged,
     StorageFull,
+    StorageRefused,
+    StorageUnavailable,
     TooLarge,
     Truncated,
     Unproven,
@@ -204,6 +208,8 @@ __all__ = [
     "StorageDamaged",
     "StorageError",
     "StorageFull",
+    "StorageRefused",
+    "StorageUnavailable",
     "StreamReset",
     "TLSError",
     "TooLarge",
