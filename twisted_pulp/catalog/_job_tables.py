@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from twisted_pulp.catalog._dialects import BY_KEY, ONCE, some
-from twisted_pulp.catalog._linked import metadata
+from twisted_pulp.catalog._cluster_tables import metadata
 
 __all__ = ["item", "job", "metadata", "schedule", "token"]
 

@@ -45,6 +45,7 @@ class Jobs:
     """Jobs that can be counted."""
 
     counts: Callable[[], Deferred[dict[str, int]]] = lambda: succeed({"waiting": 3, "running": 1})
+    ready: Callable[[], Deferred[int]] = lambda: succeed(2)
 
 
 @define
