@@ -19,7 +19,7 @@ _ROLES = "api", "worker", "content"
 async def _cluster(call: Call) -> Cluster:
     running = call.running
     settings = running.settings
-    nodes = [] if running.nodes is None else await running.nodes.list()
+    nodes = [] if running.nodes is None else await running.nodes.all()
     living = [role for each in nodes if each.alive for role in each.roles]
     return Cluster(
         nodes=tuple(Node(**asdict(each, recurse=False)) for each in nodes),

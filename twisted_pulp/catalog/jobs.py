@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Select, func, null, select, text
+from sqlalchemy import Connection, Select, func, null, select
 from sqlalchemy import insert as insert_into
 from sqlalchemy import update as update_of
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +26,6 @@ __all__ = [
     "get",
     "list",
     "prioritise",
-    "ready",
     "waiting",
 ]
 
@@ -246,12 +245,6 @@ def counts(connection: Connection) -> dict[str, int]:
     statement = select(job.c.state, func.count()).where(_SEEN).group_by(job.c.state)
     found.update((state, number) for state, number in connection.execute(statement))
     return found
-
-
-def ready(connection: Connection) -> int:
-    """Return how many jobs wait for nothing but somebody to run them."""
-    statement = select(func.count()).where(text("state = 'waiting' AND run_after IS NULL")).select_from(job)
-    return connection.scalar(statement) or 0
 
 
 def waiting(connection: Connection) -> int:

@@ -221,10 +221,6 @@ class Jobs:
         """Return a Deferred of how many jobs each state has."""
         return self.catalog.read(jobs.counts)
 
-    def ready(self) -> Deferred[int]:
-        """Return a Deferred of how many jobs wait for nothing but a worker."""
-        return self.catalog.read(jobs.ready)
-
     # changing
     def cancel(self, uid: str) -> Deferred[Job]:
         """End a job: transfers are broken off, what is finished stays. See `pause`."""

@@ -180,11 +180,11 @@ class Nodes:
         elif not why.check(CancelledError):
             self._log.failure("the other nodes could not be told", failure=why)
 
-    def list(self) -> Deferred[list[Node]]:
+    def all(self) -> Deferred[list[Node]]:
         """Return a Deferred of all nodes, this one as it is now, by their names; it fails with `CatalogError`."""
-        return Deferred.fromCoroutine(self._list())
+        return Deferred.fromCoroutine(self._all())
 
-    async def _list(self) -> list[Node]:
+    async def _all(self) -> list[Node]:
         if not self.shared:
             return [self.me]
         rows = await self._hear()

@@ -72,12 +72,12 @@ class MetricsResource(Resource):
         nodes: Sequence[Any] = ()
         if running.jobs is not None:
             try:
-                jobs, queue = await running.jobs.counts(), await running.jobs.ready()
+                jobs, queue = await running.jobs.counts(), await running.jobs.quota.ready()
             except Exception:  # what else there is to tell is wanted all the more
                 self._log.failure("the jobs could not be counted")
         if running.nodes is not None:
             try:
-                nodes = await running.nodes.list()
+                nodes = await running.nodes.all()
             except Exception:
                 self._log.failure("the nodes could not be looked up")
         return Facts(jobs=jobs, queue=queue, nodes=nodes, storage={**_disk(running.data.path), **await self._kept()})

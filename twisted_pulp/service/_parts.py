@@ -112,7 +112,7 @@ class Parts:
         return data
 
     async def _name(self, path: str) -> str:
-        """Return by which name the others know this daemon: that of its data directory, where it is the one to write."""
+        """Return how others know this daemon: by the name of its data directory, where it is the one to write."""
         if "worker" in self._settings.roles:
             name: str = await self._in_thread(_name, os.path.join(path, "locks", "worker"))
             return name
