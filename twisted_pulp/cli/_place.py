@@ -22,6 +22,7 @@ class Place(NamedTuple):
     :ivar json: whether the answer is one document, for a program.
     :ivar server: URL of the daemon that does it; None: it is done here.
     :ivar token: of its API, or None.
+    :ivar ca: path of a PEM file with the authority of the server's certificate, or None: the platform's.
     :ivar storage: path of the directory with the bytes, or None: in the data directory.
     """
 
@@ -30,6 +31,7 @@ class Place(NamedTuple):
     json: bool = False
     server: str | None = None
     token: str | None = None
+    ca: str | None = None
     storage: str | None = None
 
     @property
@@ -47,6 +49,7 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--api-token-file", metavar="FILE", help="First line: the token of its API.", **_kept("token", _first_line)
         ),
+        click.option("--server-ca", metavar="FILE", help="Authority of its certificate (PEM).", **_kept("ca")),
         click.option("--server", metavar="URL", help="Let the daemon there do it; unix:PATH too.", **_kept("server")),
         click.option("--json", "json", is_flag=True, help="Answer with one JSON document.", **_kept("json")),
         click.option(
@@ -90,4 +93,11 @@ def place() -> Place:
     return Place(**given)  # type: ignore[arg-type]
 
 
-_VARIABLES = {"given": "DATA", "database": "DATABASE", "storage": "STORAGE", "server": "SERVER", "token": "TOKEN"}
+_VARIABLES = {
+    "given": "DATA",
+    "database": "DATABASE",
+    "storage": "STORAGE",
+    "server": "SERVER",
+    "ca": "SERVER_CA",
+    "token": "TOKEN",
+}

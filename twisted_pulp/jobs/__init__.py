@@ -8,7 +8,6 @@ from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
-from twisted_pulp.jobs._nodes import Node, Nodes
 from twisted_pulp.jobs._retention import Retention
 from twisted_pulp.jobs._scheduler import Schedule, Scheduler
 from twisted_pulp.jobs._space import Space
@@ -39,8 +38,6 @@ __all__ = [
     "KeyConflict",
     "LeaseLost",
     "LocalBroker",
-    "Node",
-    "Nodes",
     "Page",
     "QueueFull",
     "Retention",

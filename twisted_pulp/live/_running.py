@@ -10,7 +10,7 @@ from twisted_pulp.live._feed import Feed
 from twisted_pulp.live._health import Health
 from twisted_pulp.live._metrics import Metrics
 from twisted_pulp.live._throughput import Throughput
-from twisted_pulp.live._tracing import Tracing, wanted_tracing
+from twisted_pulp.live._tracing import wanted_tracing
 from twisted_pulp.live._troubles import Troubles
 
 __all__ = ["Running"]
@@ -26,7 +26,6 @@ class Running:
     :ivar data: the `DataDirectory`.
     :ivar context: what all downloads share.
     :ivar jobs: the durable work.
-    :ivar nodes: the processes that share the catalog; None where nobody asked.
     :ivar worker: does it; None where the daemon has no such role.
     :ivar scheduler: begins work again and again; None where the daemon has no such role.
     :ivar streamer: serves content; None where the daemon has no such role.
@@ -45,7 +44,6 @@ class Running:
     data: Any
     context: Any
     jobs: Any = None
-    nodes: Any = None
     worker: Any = None
     scheduler: Any = None
     streamer: Any = None
@@ -54,7 +52,7 @@ class Running:
     health: Health
     started: float = 0.0
     version: str = ""
-    tracing: Tracing | None = field(repr=False, factory=wanted_tracing)
+    tracing: Any = field(repr=False, factory=wanted_tracing)
     throughput: Throughput = field(init=False, repr=False)
     troubles: Troubles = field(init=False, repr=False, factory=Troubles)
 

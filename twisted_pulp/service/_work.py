@@ -52,6 +52,7 @@ class Work:
     _space: Space = field(init=False)
     _retention: Retention = field(init=False)
     _downloads: DownloadKind = field(init=False)
+    _sync: SyncKind = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running = self._running
@@ -75,9 +76,10 @@ class Work:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
         self._downloads = DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads)
+        self._sync = SyncKind(context, catalog, storage, concurrency=downloads)
         return {
             "download": self._downloads,
-            "sync": SyncKind(context, catalog, storage, concurrency=downloads),
+            "sync": self._sync,
             "verify": VerifyKind(context, catalog, storage),
             "cleanup": CleanupKind(running.reactor, catalog, storage),
         }
@@ -112,6 +114,7 @@ class Work:
         """Go by these settings from now on."""
         limits = settings.limits
         self.worker.concurrency, self.worker.attempts = limits.jobs, limits.attempts
+        self._downloads.concurrency = self._sync.concurrency = limits.downloads
         self._space.reserve = limits.reserve
         self._retention.ages = settings.retention
         await self.keep_schedules(settings)
