@@ -52,6 +52,7 @@ class Parts:
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
     work_done: Any = field(init=False, default=None)
     _begun: dict[str, float] = field(init=False, factory=dict)
+    _probe: Probe | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self._settings.retention.events)
@@ -135,9 +136,10 @@ class Parts:
             self._closing(self.work_done.worker.stop)
             self._closing(lambda: Deferred.fromCoroutine(self._rest()))
             await self.work_done.start()
-        probe = Probe(running, (running.data.path, os.path.join(running.data.path, "storage")))
-        self._closing(probe.stop)
-        probe.start()
+        written = running.data.path, os.path.join(running.data.path, "storage")
+        self._probe = Probe(running, written, (os.path.join(running.data.path, "downloads"),))
+        self._closing(self._probe.stop)
+        self._probe.start()
 
     async def _rest(self) -> None:
         if self.work_done is not None:
@@ -171,6 +173,8 @@ class Parts:
         if event != "job":
             return
         uid, state = data["uid"], data["state"]
+        if state == "failed" and self._probe is not None:
+            self._probe.soon()  # it may be our fault
         if state == "running":
             self._begun.setdefault(uid, self._reactor.seconds())
         elif (began := self._begun.pop(uid, None)) is not None and state in _ENDED:
