@@ -23,7 +23,7 @@ class Place(NamedTuple):
     :ivar server: URL of the daemon that does it; None: it is done here.
     :ivar token: of its API, or None.
     :ivar ca: path of a PEM file with the authority of the server's certificate, or None: the platform's.
-    :ivar storage: path of the directory with the bytes, or None: in the data directory.
+    :ivar storage: path of the directory with the bytes, or URL of a bucket, or None: in the data directory.
     """
 
     given: str | None = None
@@ -55,8 +55,8 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--storage",
             metavar="DIR",
-            help="Where the bytes are.  [default: in DIR]",
-            **_kept("storage", os.path.abspath),
+            help="Where the bytes are; s3://BUCKET/PREFIX too.  [default: in DIR]",
+            **_kept("storage", storage_of),
         ),
         click.option("--database", metavar="URL", help="Where the catalog is.  [default: in DIR]", **_kept("database")),
         click.option("--data", metavar="DIR", help=f"Where everything is kept.  [{_DEFAULT}]", **_kept("given")),
@@ -74,6 +74,11 @@ def _kept(field: str, read: Callable[[Any], Any] = lambda value: value) -> dict[
             context.meta[_KEY] = place()._replace(**{field: read(value)})
 
     return {"callback": keep, "expose_value": False}
+
+
+def storage_of(given: str) -> str:
+    """Return *given*, the URL of a bucket or a path, which becomes absolute."""
+    return given if "://" in given else os.path.abspath(given)
 
 
 def _first_line(path: str) -> str:

@@ -136,8 +136,10 @@ class Parts:
             self._closing(self.work_done.worker.stop)
             self._closing(lambda: Deferred.fromCoroutine(self._rest()))
             await self.work_done.start()
-        written = running.data.path, os.path.join(running.data.path, "storage")
-        self._probe = Probe(running, written, (os.path.join(running.data.path, "downloads"),))
+        data = running.data
+        # The directory of artifacts, or the spool of those that go elsewhere.
+        written = data.path, os.path.dirname(os.path.dirname(data.storage.temporary("probe")))
+        self._probe = Probe(running, written, (os.path.join(data.path, "downloads"),))
         self._closing(self._probe.stop)
         self._probe.start()
 

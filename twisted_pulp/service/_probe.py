@@ -83,13 +83,16 @@ class Probe:
         pool = running.reactor.getThreadPool()
         found = await deferToThreadPool(running.reactor, pool, _unwritable, self._written, self._made)
         self._tell("directory", found)
+        look = getattr(running.data.storage, "look", None)
+        if look is not None:
+            self._tell("objects", await look())
         try:
             await running.data.catalog.read(lambda connection: connection.execute(text("select 1")).scalar())
         except PulpError as error:
             self._tell("catalog", str(error))
         else:
             self._tell("catalog", None)
-        self._ill = bool(running.health.degraded.keys() & {"directory", "catalog"})
+        self._ill = bool(running.health.degraded.keys() & {"directory", "catalog", "objects"})
 
     def _tell(self, part: str, reason: str | None) -> None:
         known = self._running.health.degraded.get(part)

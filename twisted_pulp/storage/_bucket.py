@@ -9,18 +9,20 @@ from datetime import timedelta
 from threading import Event
 from typing import Any, TypeVar
 
-from twisted_pulp.errors import StorageDamaged, StorageError, StorageUnavailable
+from twisted_pulp.errors import PulpError, StorageDamaged, StorageError, StorageRefused, StorageUnavailable
 from twisted_pulp.storage._location import Location
 from twisted_pulp.storage._names import is_sha256
 from twisted_pulp.storage._refusals import there_already, translated
 
-__all__ = ["PART", "Bucket", "Listing", "Stream"]
+__all__ = ["BRIEFLY", "PART", "Bucket", "Listing", "Stream"]
 
 T = TypeVar("T")
 #: Bytes of a part of an upload; what is smaller goes in one request.
 PART = 8 << 20
 # Seconds between tries while the store is out of reach.
 _LEAST, _MOST = 0.1, 5.0
+# Seconds for which somebody waits who reads, and may be told to come again.
+BRIEFLY = 20.0
 _LISTED = 1000
 _CHUNK = 256 << 10
 
@@ -35,6 +37,7 @@ class Bucket:
     :param store: obstore's client of it; default: made now.
     :ivar closed: set when nothing is to be tried again.
     :ivar waiting: calls that wait because the store is out of reach.
+    :ivar trouble: why the last call has failed, or None.
     """
 
     def __init__(self, location: Location, store: Any = None) -> None:
@@ -47,6 +50,7 @@ class Bucket:
         self._streams = store if store is not None else location.store(streams=True)
         self.closed = Event()
         self.waiting = 0
+        self.trouble: str | None = None
 
     def __repr__(self) -> str:
         return f"<Bucket {self.location} waiting={self.waiting}>"
@@ -55,26 +59,45 @@ class Bucket:
         """Return the artifact's key, below the prefix."""
         return f"artifact/{sha256[:2]}/{sha256[2:]}"
 
-    def attempt(self, f: Callable[..., T], *args: Any, sha256: str = "", stop: Event | None = None) -> T:
+    def attempt(
+        self,
+        f: Callable[..., T],
+        *args: Any,
+        sha256: str = "",
+        stop: Event | None = None,
+        patience: float | None = None,
+    ) -> T:
         """
         Call *f*, again and again while the store is out of reach.
 
         :param stop: ends that.
+        :param patience: seconds after which that ends; default: the location's.
         :raises StorageError: what is final.
         """
-        deadline, delay = time.monotonic() + self.location.patience, _LEAST
-        while True:
-            if self.closed.is_set():
-                raise StorageError(f"{self.location} is closed")
+        limit = self.location.patience if patience is None else min(patience, self.location.patience)
+        deadline, delay = time.monotonic() + limit, _LEAST
+        while not self.closed.is_set():
             try:
-                return f(*args)
+                result = f(*args)
             except Exception as error:
-                found = error if _is_ours(error) else translated(error, str(self.location), sha256)
+                found = self._why(error, sha256)
                 late = time.monotonic() + delay > deadline or (stop is not None and stop.is_set())
                 if not isinstance(found, StorageUnavailable) or late:
                     raise found from (None if found is error else error)
+            else:
+                self.trouble = None
+                return result
             self._pause(delay, stop or self.closed)
             delay = min(_MOST, delay * 2)
+        raise StorageError(f"{self.location} is closed")
+
+    def _why(self, error: Exception, sha256: str) -> PulpError:
+        if isinstance(error, PulpError):
+            return error
+        found = translated(error, str(self.location), sha256)
+        if isinstance(found, StorageUnavailable | StorageRefused):
+            self.trouble = str(found)
+        return found
 
     def _pause(self, delay: float, stop: Event) -> None:
         self.waiting += 1
@@ -89,9 +112,9 @@ class Bucket:
         self._store = self._streams = None
 
     # what is there
-    def head(self, sha256: str) -> tuple[int, float] | None:
+    def head(self, sha256: str, patience: float | None = None) -> tuple[int, float] | None:
         """Return the artifact's size and time of storing, or None."""
-        return self.attempt(self._head, sha256)
+        return self.attempt(self._head, sha256, patience=patience)
 
     def _head(self, sha256: str) -> tuple[int, float] | None:
         try:
@@ -102,7 +125,7 @@ class Bucket:
 
     def heads(self, sha256s: Iterable[str]) -> set[str]:
         """Return which are there."""
-        return {each for each in sha256s if self.head(each) is not None}
+        return {each for each in sha256s if self.head(each, BRIEFLY) is not None}
 
     def get(self, sha256: str, offset: int, length: int | None) -> tuple[Any, int]:
         """
@@ -145,7 +168,8 @@ class Bucket:
         try:
             next(self._obstore.list(self._store, "artifact", chunk_size=1), None)
         except Exception as error:
-            raise translated(error, str(self.location)) from error
+            raise self._why(error, "") from error
+        self.trouble = None
 
     # what comes and goes
     def create(self, sha256: str, data: bytes, stop: Event | None = None) -> bool:
@@ -189,34 +213,34 @@ class Bucket:
         return self._obstore.list(self._store, "artifact", offset=after, chunk_size=_LISTED)
 
 
-def _is_ours(error: Exception) -> bool:
-    from twisted_pulp.errors import PulpError
-
-    return isinstance(error, PulpError)
-
-
 class Stream:
     """
     Read an artifact from one place on; a broken connection is made anew. Blocks.
 
+    :param patience: seconds for which is waited when the store is out of reach; None: as long as the location says.
     :ivar size: of the whole artifact.
     """
 
-    def __init__(self, bucket: Bucket, sha256: str, offset: int, length: int | None) -> None:
-        self._bucket, self._sha256 = bucket, sha256
+    def __init__(
+        self, bucket: Bucket, sha256: str, offset: int, length: int | None, patience: float | None = BRIEFLY
+    ) -> None:
+        self._bucket, self._sha256, self._patience = bucket, sha256, patience
         self._offset, self._left = offset, length
-        self._body, self.size = bucket.attempt(bucket.get, sha256, offset, length, sha256=sha256)
+        self._body, self.size = self._attempt(bucket.get, sha256, offset, length)
         self._rest = b""
 
     def take(self, count: int) -> bytes:
         """Return so many bytes, or fewer at the end."""
         while len(self._rest) < count:
-            piece = self._bucket.attempt(self._next, sha256=self._sha256)
+            piece = self._attempt(self._next)
             if not piece:
                 break
             self._rest = self._rest + piece if self._rest else piece
         taken, self._rest = self._rest[:count], self._rest[count:]
         return taken
+
+    def _attempt(self, f: Callable[..., T], *args: Any) -> T:
+        return self._bucket.attempt(f, *args, sha256=self._sha256, patience=self._patience)
 
     def _next(self) -> bytes:
         if self._body is None:

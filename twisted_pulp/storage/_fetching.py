@@ -42,7 +42,7 @@ class Compared:
     def step(self) -> bool:
         """Go on for a while; return whether that was all. Then `verdict` is known."""
         try:
-            stream = self._stream = self._stream or Stream(self._bucket, self._sha256, 0, None)
+            stream = self._stream = self._stream or Stream(self._bucket, self._sha256, 0, None, None)
         except NotStored:
             self.verdict = "missing"
             return True
@@ -65,7 +65,7 @@ def exported(bucket: Bucket, sha256: str, path: str, mode: ExportMode) -> None:
     :raises NotStored: when there is none.
     :raises StorageError: when that cannot be done.
     """
-    stream = Stream(bucket, sha256, 0, None)
+    stream = Stream(bucket, sha256, 0, None, None)
     if mode in ("reflink", "hardlink"):
         raise StorageError(f"{path}: an object store has no files to link to")
     directory = os.path.dirname(path) or "."

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from twisted_pulp.errors import StorageError, StorageUnavailable
 from twisted_pulp.interfaces import Adoption, ExportMode, IStorage, Recovered
-from twisted_pulp.storage._bucket import Bucket, Listing, Stream
+from twisted_pulp.storage._bucket import BRIEFLY, Bucket, Listing, Stream
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._fetching import Compared, exported, fetched
 from twisted_pulp.storage._growing import Growing
@@ -183,7 +183,7 @@ class ObjectStorage:
         return self._read(self._size, checked(sha256))
 
     def _size(self, sha256: str) -> int | None:
-        found = self._bucket.head(sha256)
+        found = self._bucket.head(sha256, BRIEFLY)
         return None if found is None else found[0]
 
     def path(self, sha256: str) -> None:
@@ -252,6 +252,15 @@ class ObjectStorage:
         checked(sha256)
         location = self._bucket.location
         return self._read(self._bucket.sign, sha256, location.expires) if location.redirect else succeed(None)
+
+    async def look(self) -> str | None:
+        """Return why the store cannot be used, looking again if it could not the last time; or None."""
+        if self._bucket.trouble is not None:
+            try:
+                await self._read(self._bucket.probe)
+            except StorageError as error:
+                return str(error)
+        return None
 
     # beginning and end
     def recover(self) -> Deferred[Recovered]:

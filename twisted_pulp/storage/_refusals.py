@@ -64,13 +64,16 @@ def translated(error: Exception, where: str, sha256: str = "") -> StorageError:
         return NotStored(sha256)
     if name in _FULL or number == 507:
         return StorageFull(detail=said)
-    if name in _LATER or number in _PASSING or (not number and type(error).__name__ in ("GenericError", "JoinError")):
+    if name in _LATER or number in _PASSING:
         return StorageUnavailable(said)
-    if 300 <= number < 400 and name not in _WORDS:
-        said += ", it sends us elsewhere: another region or endpoint"
+    if 300 <= number < 400 or (not number and "redirect" in words):
+        return StorageRefused(f"{said}: it sends us elsewhere, to another region or endpoint")
+    if not number and type(error).__name__ in ("GenericError", "JoinError"):
+        return StorageUnavailable(said.replace(": ", " is out of reach: ", 1))
     return StorageRefused(said)
 
 
 def _first(words: str) -> str:
-    """Return the first line of what was said, without a URL, which may be signed."""
-    return re.sub(r"https?://\S+", "...", words.partition("\n")[0])[:160]
+    """Return the end of the first line of what was said, without a URL, which may be signed."""
+    said = words.partition("\n")[0].rpartition(" - ")[2]
+    return re.sub(r"https?://\S+", "...", said)[:160]
