@@ -19,8 +19,8 @@ from sqlalchemy import (
     false,
 )
 
+from twisted_pulp.catalog._cluster_tables import metadata
 from twisted_pulp.catalog._dialects import BY_KEY, ONCE, some
-from twisted_pulp.catalog._linked import metadata
 
 __all__ = ["item", "job", "metadata", "schedule", "token"]
 

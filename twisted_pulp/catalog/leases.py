@@ -32,6 +32,7 @@ __all__ = [
     "hold",
     "progress",
     "promote",
+    "ready",
     "running",
 ]
 
@@ -141,6 +142,12 @@ def beat(connection: Connection, holder: str, ids: Collection[int]) -> dict[int,
     changed = ours.values(beat=job.c.beat + 1).returning(job.c.id, job.c.fence)
     rows = connection.execute(changed, {"ids": list(ids)})
     return {number: fence for number, fence in rows}  # noqa: C416 -- rows are no pairs to mypy
+
+
+def ready(connection: Connection) -> int:
+    """Return how many jobs wait for nothing but somebody to run them."""
+    statement = select(func.count()).where(text("state = 'waiting' AND run_after IS NULL")).select_from(job)
+    return connection.scalar(statement) or 0
 
 
 def running(connection: Connection) -> Sequence[JobRow]:

@@ -8,6 +8,7 @@ from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
+from twisted_pulp.jobs._nodes import Node, Nodes
 from twisted_pulp.jobs._retention import Retention
 from twisted_pulp.jobs._scheduler import Schedule, Scheduler
 from twisted_pulp.jobs._space import Space
@@ -38,6 +39,8 @@ __all__ = [
     "KeyConflict",
     "LeaseLost",
     "LocalBroker",
+    "Node",
+    "Nodes",
     "Page",
     "QueueFull",
     "Retention",

@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import define, field
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import Catalog, items, jobs
+from twisted_pulp.catalog import Catalog, items, jobs, leases
 from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, SettingsError, shown
 from twisted_pulp.jobs._values import ItemSpec
 
@@ -35,6 +36,10 @@ class Quota:
     refusal: PulpError | None = field(init=False, default=None)
     _waiting: int = field(init=False, default=0)
     _until: float | None = field(init=False, default=None)
+
+    def ready(self) -> Deferred[int]:
+        """Return a Deferred of how many jobs wait for nothing but a worker."""
+        return self._catalog.read(leases.ready)
 
     async def admit(self, count: int) -> None:
         """

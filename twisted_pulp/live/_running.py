@@ -26,6 +26,7 @@ class Running:
     :ivar data: the `DataDirectory`.
     :ivar context: what all downloads share.
     :ivar jobs: the durable work.
+    :ivar nodes: the processes that share the catalog; None where nobody asked.
     :ivar worker: does it; None where the daemon has no such role.
     :ivar scheduler: begins work again and again; None where the daemon has no such role.
     :ivar streamer: serves content; None where the daemon has no such role.
@@ -44,6 +45,7 @@ class Running:
     data: Any
     context: Any
     jobs: Any = None
+    nodes: Any = None
     worker: Any = None
     scheduler: Any = None
     streamer: Any = None

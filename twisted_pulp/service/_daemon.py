@@ -95,7 +95,7 @@ class DaemonService(Service):
         if token is not None:
             self._log.info("API token: {_token}", _token=token)
         self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
-        await self._opened.work()
+        await self._opened.work(self.urls)
         self._opened.health.ready = True
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
         self._log.info("ready")

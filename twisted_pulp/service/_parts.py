@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,6 +19,7 @@ from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
 from twisted_pulp.jobs import Jobs, LocalBroker
 from twisted_pulp.live import Feed, Health, Metrics, Running
+from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._probe import Probe
 from twisted_pulp.settings import Settings
@@ -90,6 +91,7 @@ class Parts:
             started=time.time(),
             version=__version__,
         )
+        self.running.nodes = nodes_of(self.running, await self._name(data.path))
         self.running.throughput.start()
         self._closing(self.running.throughput.stop)
         return self.running
@@ -110,6 +112,13 @@ class Parts:
         self._closing(data.close)
         return data
 
+    async def _name(self, path: str) -> str:
+        """Return how others know this daemon: by the name of its data directory, where it is the one to write."""
+        if "worker" in self._settings.roles:
+            name: str = await self._in_thread(_name, os.path.join(path, "locks", "worker"))
+            return name
+        return secrets.token_hex(8)
+
     def _context(self, settings: Settings) -> Context:
         limits = settings.limits
         policy = policy_of(settings, ())
@@ -125,14 +134,19 @@ class Parts:
         await paces.load()
         paces.start()
 
-    async def work(self) -> None:
-        """Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first."""
+    async def work(self, urls: Sequence[str] = ()) -> None:
+        """
+        Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first.
+
+        :param urls: where clients find the daemon.
+        """
         running = self.running
+        self._closing(running.nodes.stop)
+        await running.nodes.start(urls)
         if "worker" in self._settings.roles:
             from twisted_pulp.service._work import Work
 
-            holder = await self._in_thread(_name, os.path.join(running.data.path, "locks", "worker"))
-            self.work_done = Work(running, holder)
+            self.work_done = Work(running, running.nodes.name)
             self._closing(self.work_done.worker.stop)
             self._closing(lambda: Deferred.fromCoroutine(self._rest()))
             await self.work_done.start()
