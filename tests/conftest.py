@@ -124,6 +124,9 @@ def pytest_collection() -> Generator[None, object, object]:
         sys.settrace(tracing)
 
 
+_LONGEST_FIRST = {"faults": 0, "tests": 1, "integration": 1}
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     # What imports made lives to the end: a full collection after each test need not look at it again.
     gc.collect()
@@ -131,6 +134,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What takes long begins first: else, of several processes, most wait at the end for the one that got it last.
+    items.sort(key=lambda item: _LONGEST_FIRST.get(item.path.parent.name, len(_LONGEST_FIRST)))
     if config.getoption("--campaign"):
         return
     for item in items:
