@@ -9,8 +9,9 @@ from twisted.internet.defer import Deferred
 
 from tests.integration.cluster import Member, StartCluster
 from tests.integration.process import Start
+from tests.servers.client import Socket
 from tests.servers.fixtures import StartScripted
-from tests.servers.scripted import ok
+from tests.servers.scripted import Stall, ok
 
 
 @ensureDeferred
@@ -58,3 +59,34 @@ async def test_status(start_cluster: StartCluster, start_command: Start) -> None
 async def _left(member: Member, count: int) -> bool:
     nodes = (await member.document("/api/v1/cluster"))["nodes"]
     return count == sum(each["alive"] for each in nodes)
+
+
+@ensureDeferred
+async def test_cancelled_elsewhere(start_cluster: StartCluster, start_scripted: StartScripted) -> None:
+    """A job is followed and ended through any node: events tell of it, and its upstream is left soon."""
+    server = await start_scripted()
+    server.on(b"/a", [(ok(b"x" * 1000)[0], Stall())])
+    cluster = start_cluster()
+    api, worker = cluster.add("api"), cluster.add("worker")
+    await cluster.start()
+    events = await api.daemon.client(api.port)
+    events.get("/api/v1/events", f"Authorization: Bearer {cluster.token}")
+    made = await api.made("/api/v1/downloads", {"items": [{"url": server.url("/a")}]})
+    uid = made["id"]
+    await cluster.until(lambda: _heard(events, uid, "running"))
+    await cluster.until(lambda: server.live)
+    began = cluster.reactor.seconds()
+    assert "cancelled" == (await api.made(f"/api/v1/jobs/{uid}/cancel"))["state"]
+    await cluster.until(lambda: not server.live)
+    assert cluster.reactor.seconds() - began < 15  # a second; a beat of the lease would be twenty
+    assert _heard(events, uid, "cancelled")
+    await events.leave()
+    assert "cancelled" == (await api.job(uid))["state"]
+    assert 0 == await worker.stop()
+
+
+def _heard(events: Socket, uid: str, state: str) -> bool:
+    """Tell whether an event has said that the job is in this state."""
+    lines = [line[6:] for line in events.received.decode().splitlines() if line.startswith("data: {")]
+    said = [json.loads(line) for line in lines]
+    return any((each.get("uid"), each.get("state")) == (uid, state) for each in said)

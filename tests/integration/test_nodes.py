@@ -31,7 +31,7 @@ async def passes(reactor: IReactor, clock: Clock, one: Nodes, seconds: float) ->
     """Let time pass for a node, and what it begins in it be done."""
     for _ in range(round(seconds)):
         clock.advance(1.0)
-        while one._working is not None:
+        while one._rounds.working is not None:
             await deferLater(reactor, 0.005)
 
 
@@ -48,6 +48,8 @@ async def test_others(catalog: Catalog) -> None:
     assert [("one", True), ("two", True)] == await seen(one)
     found = two.others[0]
     assert (("api",), ("http://one/",), {"jobs": 3}, os.getpid()) == (found.roles, found.urls, found.figures, found.pid)
+    await two.tell()
+    assert [1, 2] == [row.beat for row in await catalog.read(nodes.list)]
     assert (1, 1, 1) == tuple(one.count(role) for role in ("api", "worker", "content"))
     await two.stop()
     assert [("one", True)] == await seen(one)

@@ -29,6 +29,7 @@ __all__ = [
     "candidates",
     "drop",
     "end",
+    "held",
     "hold",
     "progress",
     "promote",
@@ -142,6 +143,15 @@ def beat(connection: Connection, holder: str, ids: Collection[int]) -> dict[int,
     changed = ours.values(beat=job.c.beat + 1).returning(job.c.id, job.c.fence)
     rows = connection.execute(changed, {"ids": list(ids)})
     return {number: fence for number, fence in rows}  # noqa: C416 -- rows are no pairs to mypy
+
+
+def held(connection: Connection, ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Return fence and rank of those of these jobs that run."""
+    rows = connection.execute(_HELD, {"ids": list(ids)})
+    return {number: (fence, rank) for number, fence, rank in rows}
+
+
+_HELD = select(job.c.id, job.c.fence, job.c.rank).where(job.c.state == "running", among(job.c.id, "ids"))
 
 
 def ready(connection: Connection) -> int:

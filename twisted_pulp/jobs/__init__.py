@@ -9,6 +9,7 @@ from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
 from twisted_pulp.jobs._nodes import Node, Nodes
+from twisted_pulp.jobs._orders import Orders
 from twisted_pulp.jobs._retention import Retention
 from twisted_pulp.jobs._scheduler import Schedule, Scheduler
 from twisted_pulp.jobs._space import Space
@@ -16,6 +17,7 @@ from twisted_pulp.jobs._sync import SyncKind
 from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._upkeep import CleanupKind, VerifyKind
 from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, Wanted
+from twisted_pulp.jobs._watch import Watch
 from twisted_pulp.jobs._worker import Worker
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "LocalBroker",
     "Node",
     "Nodes",
+    "Orders",
     "Page",
     "QueueFull",
     "Retention",
@@ -53,5 +56,6 @@ __all__ = [
     "Unfinished",
     "VerifyKind",
     "Wanted",
+    "Watch",
     "Worker",
 ]

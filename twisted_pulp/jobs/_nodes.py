@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, nodes
 from twisted_pulp.catalog.nodes import NodeRow
 from twisted_pulp.errors import PulpError
+from twisted_pulp.jobs._rounds import Rounds
 
 __all__ = ["Node", "Nodes"]
 
@@ -90,11 +90,12 @@ class Nodes:
     _started: float = field(init=False)
     _heard: dict[str, tuple[int, float]] = field(init=False, factory=dict)
     _others: tuple[Node, ...] = field(init=False, default=())
-    _call: LoopingCall | None = field(init=False, default=None)
-    _working: Deferred[None] | None = field(init=False, default=None)
+    _rounds: Rounds = field(init=False)
+    _told: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self._started = self._now()
+        self._rounds = Rounds(self._reactor, self._beat, "the other nodes could not be told")
 
     @property
     def others(self) -> tuple[Node, ...]:
@@ -137,9 +138,12 @@ class Nodes:
         if not self.shared:
             return
         await self._beat()
-        self._call = LoopingCall(self._look)
-        self._call.clock = self._reactor
-        self._call.start(min(self.lease / _BEATS, _LONGEST), now=False)
+        self._told = True
+        self._rounds.start(min(self.lease / _BEATS, _LONGEST))
+
+    def tell(self) -> Deferred[None]:
+        """Tell the others what has changed here, at once; the Deferred fires when they can see it."""
+        return Deferred.fromCoroutine(self._beat() if self._told else _nothing())
 
     async def _beat(self) -> None:
         await self._catalog.write(nodes.beat, self._row())
@@ -165,21 +169,6 @@ class Nodes:
     def _lives(self, row: NodeRow) -> bool:
         return row.name == self.name or self._reactor.seconds() - self._heard[row.name][1] < self.lease
 
-    def _look(self) -> Deferred[None]:
-        self._working = Deferred.fromCoroutine(self._beat())
-
-        def over(result: Any) -> Any:
-            self._working = None
-            return result
-
-        return self._working.addBoth(over).addErrback(self._failed)
-
-    def _failed(self, why: Any) -> None:
-        if why.check(PulpError):
-            self._log.warn("the other nodes could not be told: {error}", error=why.value)
-        elif not why.check(CancelledError):
-            self._log.failure("the other nodes could not be told", failure=why)
-
     def all(self) -> Deferred[list[Node]]:
         """Return a Deferred of all nodes, this one as it is now, by their names; it fails with `CatalogError`."""
         return Deferred.fromCoroutine(self._all())
@@ -196,14 +185,10 @@ class Nodes:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        call, self._call = self._call, None
-        if call is None:
+        if not self._told:
             return
-        call.stop()
-        if self._working is not None:
-            ended: Deferred[None] = Deferred()
-            self._working.addBoth(lambda _: ended.callback(None))
-            await ended
+        self._told = False
+        await self._rounds.stop()
         try:
             await self._catalog.write(nodes.leave, self.name, os.getpid())
         except PulpError as error:
@@ -223,3 +208,7 @@ def _node(row: NodeRow, alive: bool) -> Node:
         seen=row.seen,
         alive=alive,
     )
+
+
+async def _nothing() -> None:
+    """Do nothing: there is nobody to be told."""

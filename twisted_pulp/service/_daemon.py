@@ -97,6 +97,7 @@ class DaemonService(Service):
         self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
         await self._opened.work(self.urls)
         self._opened.health.ready = True
+        await self.parts.nodes.tell()
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
         self._log.info("ready")
 

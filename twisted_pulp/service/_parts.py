@@ -17,11 +17,11 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import Catalog, remotes, tokens
 from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
-from twisted_pulp.jobs import Jobs, LocalBroker
+from twisted_pulp.jobs import Jobs, LocalBroker, Watch
 from twisted_pulp.live import Feed, Health, Metrics, Running
 from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
-from twisted_pulp.service._probe import Probe
+from twisted_pulp.service._probe import Probe, places_of
 from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
@@ -52,6 +52,7 @@ class Parts:
     running: Running = field(init=False)
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
     work_done: Any = field(init=False, default=None)
+    _watch: Watch | None = field(init=False, default=None)
     _begun: dict[str, float] = field(init=False, factory=dict)
     _probe: Probe | None = field(init=False, default=None)
 
@@ -143,17 +144,20 @@ class Parts:
         running = self.running
         self._closing(running.nodes.stop)
         await running.nodes.start(urls)
+        if running.nodes.shared and "api" in self._settings.roles:
+            self._watch = Watch(running.jobs, running.nodes, self._reactor, self.feed.publish)
+            self._closing(self._watch.stop)
+            self._watch.start()
         if "worker" in self._settings.roles:
             from twisted_pulp.service._work import Work
 
             self.work_done = Work(running, running.nodes.name)
+            self._closing(self.work_done.orders.stop)
             self._closing(self.work_done.worker.stop)
             self._closing(lambda: Deferred.fromCoroutine(self._rest()))
             await self.work_done.start()
         data = running.data
-        # The directory of artifacts, or the spool of those that go elsewhere.
-        written = data.path, os.path.dirname(os.path.dirname(data.storage.temporary("probe")))
-        self._probe = Probe(running, written, (os.path.join(data.path, "downloads"),))
+        self._probe = Probe(running, places_of(data), (os.path.join(data.path, "downloads"),))
         self._closing(self._probe.stop)
         self._probe.start()
 
@@ -188,6 +192,8 @@ class Parts:
         self.feed.publish(event, data)
         if event != "job":
             return
+        if self._watch is not None:
+            self._watch.note(data)
         uid, state = data["uid"], data["state"]
         if state == "failed" and self._probe is not None:
             self._probe.soon()  # it may be our fault

@@ -15,11 +15,16 @@ from twisted.logger import Logger
 from twisted_pulp.errors import PulpError
 from twisted_pulp.live import Running
 
-__all__ = ["Probe"]
+__all__ = ["Probe", "places_of"]
 
 #: Seconds between two looks: while all is well, and while something is not, or may not be.
 _EVERY, _SOON = 10.0, 1.0
 _NAME = ".probe"
+
+
+def places_of(data: Any) -> tuple[str, ...]:
+    """Return where a daemon writes: its own directory, and that of artifacts, or the spool of those elsewhere."""
+    return data.path, os.path.dirname(os.path.dirname(data.storage.temporary("probe")))
 
 
 @define(eq=False)

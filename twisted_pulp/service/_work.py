@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -13,6 +14,7 @@ from twisted_pulp.jobs import (
     CleanupKind,
     DownloadKind,
     IJobKind,
+    Orders,
     Retention,
     Schedule,
     Scheduler,
@@ -21,8 +23,10 @@ from twisted_pulp.jobs import (
     VerifyKind,
     Worker,
 )
+from twisted_pulp.jobs._space import room_of
 from twisted_pulp.live import Running
 from twisted_pulp.service._correlated import Correlated
+from twisted_pulp.service._probe import places_of
 from twisted_pulp.settings import Schedule as Wanted
 from twisted_pulp.settings import Settings
 
@@ -41,6 +45,7 @@ class Work:
 
     :param running: the parts of the daemon, which get a worker.
     :param holder: by which the worker is known.
+    :ivar orders: hears what other processes want of its jobs.
     """
 
     _log = Logger()
@@ -53,6 +58,7 @@ class Work:
     _retention: Retention = field(init=False)
     _downloads: DownloadKind = field(init=False)
     _sync: SyncKind = field(init=False)
+    orders: Orders = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running = self._running
@@ -68,9 +74,17 @@ class Work:
             attempts=limits.attempts,
         )
         self.scheduler = Scheduler(jobs, reactor)
-        path = running.data.path
-        self._space = Space(jobs, self.worker, reactor, path, reserve=limits.reserve, changed=self._room)
+        self._space = Space(
+            jobs,
+            self.worker,
+            reactor,
+            running.data.path,
+            reserve=limits.reserve,
+            changed=self._room,
+            room=partial(_least_room, places_of(running.data)),
+        )
         self._retention = Retention(jobs, reactor, settings.retention)
+        self.orders = Orders(jobs, reactor)
 
     def _kinds(self) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
@@ -101,6 +115,8 @@ class Work:
         await self.scheduler.start()
         self._space.start()
         self._retention.start()
+        if self._running.nodes.shared:
+            self.orders.start()
 
     async def keep_schedules(self, settings: Settings) -> None:
         """Keep the schedules of *settings*, and forget those that earlier ones had."""
@@ -125,6 +141,13 @@ class Work:
         self._space.stop()
         await self.scheduler.stop()
         await self._retention.stop()
+
+
+def _least_room(places: Sequence[str], _: str) -> tuple[int, int | None]:
+    """Return the least room that there is at *places*: bytes, and files (None: any number)."""
+    rooms = [room_of(each) for each in places]
+    files = [count for _, count in rooms if count is not None]
+    return min(free for free, _ in rooms), min(files, default=None)
 
 
 def _schedule(name: str, wanted: Wanted) -> Schedule:
