@@ -31,6 +31,7 @@ LAYERS = (
     ("context",),
     ("blocking",),
     ("lists",),
+    ("cluster",),
     ("stages", "streamer", "testing"),
     ("upkeep",),
     ("content",),

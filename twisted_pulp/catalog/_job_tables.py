@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-from twisted_pulp.catalog._cluster_tables import metadata
+from twisted_pulp.catalog._claim_tables import metadata
 from twisted_pulp.catalog._dialects import BY_KEY, ONCE, some
 
 __all__ = ["item", "job", "metadata", "schedule", "token"]

@@ -48,7 +48,7 @@ WITH RECURSIVE lane(remote) AS (
 )
 SELECT job.id, job.remote, job.rank FROM lane JOIN job ON job.id = (
     SELECT id FROM job AS other
-    WHERE other.state = 'waiting' AND other.run_after IS NULL AND other.remote = lane.remote
+    WHERE other.state = 'waiting' AND other.run_after IS NULL AND other.remote = lane.remote AND other.kind <> :without
     ORDER BY other.rank, other.id LIMIT 1
 ) WHERE lane.remote IS NOT NULL
 """)
@@ -81,9 +81,13 @@ class Lost:
     error: str | None = None
 
 
-def candidates(connection: Connection) -> tuple[list[Candidate], dict[str, int]]:
-    """Return the first job of each remote, and how many jobs of each remote are running."""
-    found = [Candidate(*row) for row in connection.execute(_CANDIDATES)]
+def candidates(connection: Connection, without: str = "") -> tuple[list[Candidate], dict[str, int]]:
+    """
+    Return the first job of each remote, and how many jobs of each remote are running.
+
+    :param without: jobs of this kind are left out; default: none are.
+    """
+    found = [Candidate(*row) for row in connection.execute(_CANDIDATES, {"without": without})]
     if not found:
         return found, {}
     busy = select(job.c.remote, func.count()).where(job.c.state == "running").group_by(job.c.remote)

@@ -32,6 +32,7 @@ Everything this package raises on purpose::
      +- BrokerUnavailable
      +- TooManyFailed
      +- DownloadError
+         +- FetchFailed
          +- HTTPStatusError
          |   +- NotFound
          |   +- NotAuthorized
@@ -149,7 +150,7 @@ from twisted_pulp.errors._root import (
     StorageError,
     shown,
 )
-from twisted_pulp.errors._sync import TooManyFailed
+from twisted_pulp.errors._sync import FetchFailed, TooManyFailed
 
 __all__ = [
     "BindError",
@@ -173,6 +174,7 @@ __all__ = [
     "DownloadError",
     "DownloadTimeout",
     "DraftLost",
+    "FetchFailed",
     "HTTPStatusError",
     "HeadersTimeout",
     "HookError",

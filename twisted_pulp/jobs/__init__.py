@@ -4,8 +4,10 @@ from twisted_pulp.catalog.items import Ended
 from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateError, KeyConflict, LeaseLost, QueueFull
 from twisted_pulp.jobs._broker import DeadLetter, Delivery, Depth, IBroker
 from twisted_pulp.jobs._broker_local import LocalBroker
+from twisted_pulp.jobs._crew import Crew
 from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
+from twisted_pulp.jobs._fetch import FetchKind
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
 from twisted_pulp.jobs._nodes import Node, Nodes
@@ -22,12 +24,14 @@ from twisted_pulp.jobs._worker import Worker
 
 __all__ = [
     "CleanupKind",
+    "Crew",
     "DeadLetter",
     "Delivery",
     "Depth",
     "DownloadKind",
     "Draft",
     "Ended",
+    "FetchKind",
     "IBroker",
     "IJobKind",
     "Item",

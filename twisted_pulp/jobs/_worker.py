@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -51,6 +51,7 @@ class Worker:
     :param slice: seconds after which a job that can be interrupted makes room for one of a remote that has none;
         default 30. For a job with a higher priority it does so at once.
     :param uniform: as `random.uniform`, the default; for jitter.
+    :ivar barred: called with what runs, says which kind of job must not be begun now.
     :ivar filled: called when a run has met a full disk, and so nothing more is begun; `Space` lets it go on.
     """
 
@@ -66,6 +67,7 @@ class Worker:
     poll: float = field(kw_only=True, default=1.0)
     slice: float = field(kw_only=True, default=30.0)
     _uniform: Callable[[float, float], float] = field(kw_only=True, default=random.uniform)
+    barred: Callable[[Iterable[Run]], str] = field(init=False, default=lambda runs: "")
     filled: Callable[[], object] = field(init=False, default=lambda: None)
     _runs: dict[int, Run] = field(init=False, factory=dict)
     _ends: dict[Run, Deferred[None]] = field(init=False, factory=dict)
@@ -179,9 +181,8 @@ class Worker:
         async with self._lock:
             self._wanted = False
             while self._unsubscribe is not None and not self._paused and len(self._runs) < self.concurrency:
-                row = await self._jobs.catalog.write(
-                    begun, self.holder, self._turns, self._jobs.now(), self.backoff.cap, self._due()
-                )
+                given = self._jobs.now(), self.backoff.cap, self._due(), self.barred(self._runs.values())
+                row = await self._jobs.catalog.write(begun, self.holder, self._turns, *given)
                 if row is None:
                     return
                 self._turns.had(row.remote)
@@ -284,7 +285,8 @@ class Worker:
             if run.yields:
                 places.append(Place(run.row.id, run.row.remote, run.row.rank, now - run.began))
         if places:
-            out = crowding(places, *await self._jobs.catalog.read(leases.candidates), self.slice)
+            barred = self.barred(self._runs.values())
+            out = crowding(places, *await self._jobs.catalog.read(leases.candidates, barred), self.slice)
             if out is not None and out.id in self._runs:
                 self._runs[out.id].stop(now)
 

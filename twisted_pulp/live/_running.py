@@ -27,6 +27,7 @@ class Running:
     :ivar context: what all downloads share.
     :ivar jobs: the durable work.
     :ivar nodes: the processes that share the catalog; None where nobody asked.
+    :ivar claims: what each of them fetches; None where there can be only one.
     :ivar worker: does it; None where the daemon has no such role.
     :ivar scheduler: begins work again and again; None where the daemon has no such role.
     :ivar streamer: serves content; None where the daemon has no such role.
@@ -46,6 +47,7 @@ class Running:
     context: Any
     jobs: Any = None
     nodes: Any = None
+    claims: Any = None
     worker: Any = None
     scheduler: Any = None
     streamer: Any = None

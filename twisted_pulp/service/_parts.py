@@ -93,9 +93,18 @@ class Parts:
             version=__version__,
         )
         self.running.nodes = nodes_of(self.running, await self._name(data.path))
+        self._share(self.running)
         self.running.throughput.start()
         self._closing(self.running.throughput.stop)
         return self.running
+
+    def _share(self, running: Running) -> None:
+        """Share what is fetched with others, where there can be some."""
+        if running.nodes.shared:
+            from twisted_pulp.service._share import claims_of
+
+            running.claims = claims_of(running)
+            self._closing(running.claims.close)
 
     async def _data(self, settings: Settings) -> DataDirectory:
         assert settings.data is not None

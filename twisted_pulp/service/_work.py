@@ -12,7 +12,9 @@ from twisted.logger import Logger
 
 from twisted_pulp.jobs import (
     CleanupKind,
+    Crew,
     DownloadKind,
+    FetchKind,
     IJobKind,
     Orders,
     Retention,
@@ -64,15 +66,18 @@ class Work:
         running = self._running
         reactor, jobs, settings = running.reactor, running.jobs, running.settings
         limits = settings.limits
+        crew = self._crew_of(running)
         self.worker = Worker(
             jobs,
-            {name: Correlated(kind, running.tracing) for name, kind in self._kinds().items()},
+            {name: Correlated(kind, running.tracing) for name, kind in self._kinds(crew).items()},
             reactor,
             holder=self._holder,
             concurrency=limits.jobs,
             lease=limits.lease,
             attempts=limits.attempts,
         )
+        if crew is not None:
+            self.worker.barred = crew.barred
         self.scheduler = Scheduler(jobs, reactor)
         self._space = Space(
             jobs,
@@ -86,12 +91,23 @@ class Work:
         self._retention = Retention(jobs, reactor, settings.retention)
         self.orders = Orders(jobs, reactor)
 
-    def _kinds(self) -> Mapping[str, IJobKind]:
+    def _crew_of(self, running: Running) -> Crew | None:
+        if running.claims is None:
+            return None
+        from twisted_pulp.service._share import crew_of
+
+        return crew_of(running)
+
+    def _kinds(self, crew: Crew | None) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
         self._downloads = DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads)
-        self._sync = SyncKind(context, catalog, storage, concurrency=downloads)
+        self._sync = SyncKind(context, catalog, storage, concurrency=downloads, crew=crew)
+        fetch: dict[str, IJobKind] = {}
+        if crew is not None:
+            fetch["fetch"] = FetchKind(context, catalog, storage, crew.claims, concurrency=downloads)
         return {
+            **fetch,
             "download": self._downloads,
             "sync": self._sync,
             "verify": VerifyKind(context, catalog, storage),
