@@ -11,6 +11,7 @@ from tests.integration.cluster import Member, StartCluster
 from tests.integration.process import Start
 from tests.servers.client import Socket
 from tests.servers.fixtures import StartScripted
+from tests.servers.postgres import Postgres
 from tests.servers.scripted import Stall, ok
 
 
@@ -90,3 +91,37 @@ def _heard(events: Socket, uid: str, state: str) -> bool:
     lines = [line[6:] for line in events.received.decode().splitlines() if line.startswith("data: {")]
     said = [json.loads(line) for line in lines]
     return any((each.get("uid"), each.get("state")) == (uid, state) for each in said)
+
+
+@ensureDeferred
+async def test_another_key(start_cluster: StartCluster) -> None:
+    """A node with another key than the others does not start, and says so."""
+    cluster = start_cluster()
+    one = cluster.add("api", remotes={"private": {"url": "http://h/", "username": "u", "password": "S3CR3T"}})
+    await one.start()
+    wrong = cluster.add("content", key=str(cluster.directory / "other.key"))
+    wrong.begin()
+    assert 1 == await wrong.daemon.process.ended()
+    assert "sealed with another key than that in " in wrong.daemon.process.err + wrong.out
+    assert "S3CR3T" not in wrong.daemon.process.err + wrong.out
+
+
+@ensureDeferred
+async def test_database_away(start_cluster: StartCluster, postgres: Postgres) -> None:
+    """While the database is away a node lives and is not ready; once it is back the node goes on by itself."""
+    cluster = start_cluster()
+    one = cluster.add("api", "worker", "content")
+    await one.start()
+    postgres.stop()
+    try:
+        await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 503)))
+        assert 200 == (await one.get("/api/v1/health")).status
+    finally:
+        postgres.start()
+    await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 200)))
+    made = await one.made("/api/v1/cleanups", {})
+    assert "completed" == (await cluster.ended(made["id"], one))["state"]
+
+
+async def _answers(member: Member, path: str, status: int) -> bool:
+    return (await member.get(path)).status == status

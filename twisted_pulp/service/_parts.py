@@ -22,6 +22,7 @@ from twisted_pulp.live import Feed, Health, Metrics, Running
 from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._probe import Probe, places_of
+from twisted_pulp.service._seal import check_key
 from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
@@ -70,6 +71,7 @@ class Parts:
 
         settings = self._settings
         data = await self._data(settings)
+        await check_key(self._reactor, data, settings.key)
         context = self._context(settings)
         await self._paces(context, data.catalog)
         await keep_remotes(data.catalog, settings)
@@ -184,7 +186,12 @@ class Parts:
                 return None
             return tokens.create(connection, "first", "admin", time.time())[1]
 
-        token: str | None = await self.running.data.catalog.write(made)
+        catalog = self.running.data.catalog
+        lock = await catalog.lock("first token")  # of several daemons that start at once one makes it
+        try:
+            token: str | None = await catalog.write(made)
+        finally:
+            await lock.release()
         return token
 
     async def reload(self, settings: Settings) -> None:

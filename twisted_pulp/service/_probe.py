@@ -17,8 +17,11 @@ from twisted_pulp.live import Running
 
 __all__ = ["Probe", "places_of"]
 
-#: Seconds between two looks: while all is well, and while something is not, or may not be.
-_EVERY, _SOON = 10.0, 1.0
+#: Seconds between two looks: while all is well, the same where the catalog is another machine's, and while something is
+#: not well, or may not be.
+_EVERY, _ELSEWHERE, _SOON = 10.0, 3.0, 1.0
+#: Seconds after which a catalog that does not answer is not well.
+_LATE = 3.0
 _NAME = ".probe"
 
 
@@ -49,7 +52,8 @@ class Probe:
 
     def start(self) -> None:
         """Look from now on."""
-        self._call = self._running.reactor.callLater(_SOON if self._ill else _EVERY, self._looked)
+        every = _EVERY if self._running.data.catalog.dialect == "sqlite" else _ELSEWHERE
+        self._call = self._running.reactor.callLater(_SOON if self._ill else every, self._looked)
 
     def soon(self) -> None:
         """Do not wait long for the next look: something has gone wrong."""
@@ -91,13 +95,21 @@ class Probe:
         look = getattr(running.data.storage, "look", None)
         if look is not None:
             self._tell("objects", await look())
-        try:
-            await running.data.catalog.read(lambda connection: connection.execute(text("select 1")).scalar())
-        except PulpError as error:
-            self._tell("catalog", str(error))
-        else:
-            self._tell("catalog", None)
+        self._tell("catalog", await self._refusal())
         self._ill = bool(running.health.degraded.keys() & {"directory", "catalog", "objects"})
+
+    async def _refusal(self) -> str | None:
+        """Return why the catalog cannot be used, or None; that it takes long to answer is told meanwhile."""
+        catalog = self._running.data.catalog
+        late = self._running.reactor.callLater(_LATE, self._tell, "catalog", f"no answer for {_LATE:g} s")
+        try:
+            await catalog.read(lambda connection: connection.execute(text("select 1")).scalar())
+        except PulpError as error:
+            return str(error)
+        finally:
+            if late.active():
+                late.cancel()
+        return None
 
     def _tell(self, part: str, reason: str | None) -> None:
         known = self._running.health.degraded.get(part)

@@ -122,7 +122,8 @@ class Work:
 
     async def start(self) -> None:
         """Take back what a dead worker of this name had, and begin."""
-        await self._running.jobs.recover()
+        if not self._running.nodes.shared:  # else there are drafts of others, who are handing them in
+            await self._running.jobs.recover()
         if orphans := await self._downloads.recover():
             self._log.info("removed {count} files that were left unfinished", count=orphans)
         self._running.worker, self._running.scheduler = self.worker, self.scheduler
@@ -135,8 +136,13 @@ class Work:
             self.orders.start()
 
     async def keep_schedules(self, settings: Settings) -> None:
-        """Keep the schedules of *settings*, and forget those that earlier ones had."""
-        for each in await self.scheduler.list():
+        """
+        Keep the schedules of *settings*, and forget those that earlier ones had.
+
+        Settings without any forget none where there may be other daemons: it is theirs to say.
+        """
+        ours = settings.schedules or not self._running.nodes.shared
+        for each in await self.scheduler.list() if ours else ():
             if each.payload.get(_ORIGIN) == "settings" and each.name not in settings.schedules:
                 await self.scheduler.remove(each.name)
         for name, wanted in settings.schedules.items():
