@@ -186,7 +186,7 @@ class BrokerContract:
             await broker.publish("a")
         assert [] == taker.uids
 
-    @pytest.mark.parametrize("uid", ["", "not a job", "\N{SNOWMAN}" * 100])
+    @pytest.mark.parametrize("uid", ["", "not a job", "\N{SNOWMAN}" * 100], ids=["empty", "words", "snow"])
     @ensureDeferred
     async def test_any_uid(self, broker: Any, uid: str) -> None:
         """What a message says comes as it is."""

@@ -23,6 +23,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
 import twisted_pulp
+from tests.broker_fixtures import rabbitmq, rabbitmq_server, start_broker
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
 from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
@@ -64,8 +65,11 @@ __all__ = [  # the fixtures of servers are there for all tests
     "nginx_program",
     "object_runtime",
     "postgres",
+    "rabbitmq",
+    "rabbitmq_server",
     "scripted",
     "scripted_tls",
+    "start_broker",
     "start_faulty",
     "start_ftp",
     "start_ftp_server",

@@ -1,5 +1,8 @@
 """Durable work: jobs that survive whatever happens to the process, and what runs them."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from twisted_pulp.catalog.items import Ended
 from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateError, KeyConflict, LeaseLost, QueueFull
 from twisted_pulp.jobs._broker import DeadLetter, Delivery, Depth, IBroker
@@ -22,7 +25,11 @@ from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, Want
 from twisted_pulp.jobs._watch import Watch
 from twisted_pulp.jobs._worker import Worker
 
+if TYPE_CHECKING:
+    from twisted_pulp.jobs._amqp import AMQPBroker
+
 __all__ = [
+    "AMQPBroker",
     "CleanupKind",
     "Crew",
     "DeadLetter",
@@ -63,3 +70,13 @@ __all__ = [
     "Watch",
     "Worker",
 ]
+
+# Few have many machines.
+_LATE = {"AMQPBroker": "_amqp"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return value
