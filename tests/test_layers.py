@@ -22,6 +22,7 @@ LAYERS = (
         "names",
         "settings",
         "threads",
+        "unseen",
         "urls",
     ),
     ("catalog", "http", "metalink", "storage"),
