@@ -15,7 +15,7 @@ from benchmarks.about import about
 from benchmarks.contenders import Order
 from benchmarks.fronts import PROXY_CACHE, SQUID, origin, program
 from benchmarks.race import Lost
-from benchmarks.serving_course import Course
+from benchmarks.serving_course import PARTS, Course
 from benchmarks.serving_goals import KNOWN, figures, goals, measures, missed
 
 _TMPFS = Path("/dev/shm")
@@ -30,6 +30,9 @@ def _arguments() -> argparse.Namespace:
         "--rate", type=float, default=5, help="MiB/s that the slow upstream gives each connection; default 5"
     )
     parser.add_argument("--scale", type=float, default=1.0, help="a part of everything, to try things out; default 1")
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", metavar="PART", help=f"of {', '.join(PARTS)}; several; default all"
+    )
     parser.add_argument("--dir", type=Path, help=f"where to work; default {_TMPFS} where there is one")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     arguments = parser.parse_args()
@@ -48,7 +51,7 @@ def _run(arguments: argparse.Namespace, peers: list[str], directory: Path) -> Co
         order = Order(listing=work / "none", out=work / "out", jobs=16, certificate=None)
         with origin(work / "origin", root, round(arguments.rate * (1 << 20))) as upstream:
             course = Course(work, upstream, peers, order, arguments.scale, arguments.seconds)
-            course.run(arguments.rounds)
+            course.run(arguments.rounds, arguments.only or PARTS)
             return course
 
 

@@ -22,6 +22,8 @@ from benchmarks.fronts import NGINX, PROXY_CACHE, Front, Origin, front, program,
 from benchmarks.race import Lost
 from benchmarks.serving_goals import BIG, COLD, CPU, IDLE, MANY, ONE, REQUESTS, RSS, SMALL, SMALLER
 
+#: What can be measured for itself.
+PARTS = ("stored", "idle", "cold", "shared")
 _CONNECTIONS, _CLIENTS, _IDLE = 16, 200, 1000
 # Of as many clients at once the digests are looked at; the sizes of all. More would measure the client.
 _CHECKED = 4
@@ -56,26 +58,33 @@ class Course:
     seconds: int
     found: dict[str, dict[str, list[float]]] = field(factory=dict)
 
-    def run(self, rounds: int) -> None:
+    def run(self, rounds: int, parts: Sequence[str] = PARTS) -> None:
         """
-        Measure everything *rounds* times, in turns; stored files once more before, to look at every digest.
+        Measure the *parts* *rounds* times, in turns; stored files once more before, to look at every digest.
 
         :raises Lost: when somebody gives something else than what there is.
         """
+        if "stored" in parts or "idle" in parts:
+            self._run_stored(rounds, parts)
+        cold = self._files("cold", 5000, 1 << 10) if "cold" in parts else []
+        shared = self._files("shared", 2, self._part(100 << 20), every=True) if "shared" in parts else []
+        for number in range(rounds if cold or shared else 0):
+            _say(f"cold files, round {number + 1} of {rounds}")
+            for name in (OURS, *self.peers):
+                if cold:
+                    self._ask_cold(name, cold)
+                if shared:
+                    self._ask_shared(name, shared)
+
+    def _run_stored(self, rounds: int, parts: Sequence[str]) -> None:
         small, big = self._files("small", 5000, 4 << 10), self._files("big", 1, self._part(1 << 30))
         with self._stored(small + big) as fronts:
-            for number in range(rounds + 1):
+            for number in range(rounds + 1 if "stored" in parts else 0):
                 _say(f"stored files, round {number} of {rounds}")
                 for each in fronts:
                     self._ask_stored(each, small, big, warm=not number)
-        self._idle(small[0], rounds)
-        cold = self._files("cold", 5000, 1 << 10)
-        shared = self._files("shared", 2, self._part(100 << 20), every=True)
-        for number in range(rounds):
-            _say(f"cold files, round {number + 1} of {rounds}")
-            for name in (OURS, *self.peers):
-                self._ask_cold(name, cold)
-                self._ask_shared(name, shared)
+        if "idle" in parts:
+            self._idle(small[0], rounds)
 
     def _part(self, whole: int) -> int:
         return max(1, round(whole * self.scale))

@@ -103,19 +103,24 @@ def _cell(found: Found, figure: str, name: str) -> str:
     return f"{value:,.0f}" if value >= 100 or figure == REQUESTS else f"{value:.2f}"
 
 
+def _judged(found: Found) -> list[Goal]:
+    """Return the goals of what was measured."""
+    return [goal for goal in GOALS if all(each in found for each in goal.of)]
+
+
 def goals(found: Found) -> str:
     """Return the table of what had to be reached, in Markdown."""
-    judged = [(goal, goal.value(found)) for goal in GOALS]
+    judged = [(goal, goal.value(found)) for goal in _judged(found)]
     rows = [[goal.of[0], goal.words, f"{value:,.2f}", _WORDS[goal.met(value)]] for goal, value in judged]
     return table(["figure", "goal", "is", "met"], rows)
 
 
 def missed(found: Found) -> bool:
     """Return whether something was not reached."""
-    return not all(goal.met(goal.value(found)) for goal in GOALS)
+    return not all(goal.met(goal.value(found)) for goal in _judged(found))
 
 
 def figures(found: Found) -> dict[str, Any]:
     """Return everything as what JSON can hold."""
-    judged = [{"figure": each.of[0], "goal": each.words, "is": each.value(found)} for each in GOALS]
+    judged = [{"figure": each.of[0], "goal": each.words, "is": each.value(found)} for each in _judged(found)]
     return {"measures": found, "goals": judged}

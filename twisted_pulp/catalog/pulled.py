@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 from attrs import frozen
@@ -12,7 +13,7 @@ from sqlalchemy import delete as delete_from
 from twisted_pulp.catalog._bulk import among, chunks, insert, json_text
 from twisted_pulp.catalog._tables import artifact, pulled
 
-__all__ = ["LONGEST", "NewPulled", "PulledFile", "evict", "find", "save", "shrink", "total"]
+__all__ = ["LONGEST", "NewPulled", "PulledFile", "evict", "find", "find_each", "save", "shrink", "total"]
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -61,13 +62,24 @@ class NewPulled:
 def find(connection: Connection, remote_id: int, url: str) -> PulledFile | None:
     """Return the file of a Remote at *url*, or None as long as it was not fetched."""
     row = connection.execute(_FIND, {"remote": remote_id, "at": url}).first()
-    if row is None:
-        return None
+    return None if row is None else _file(row)
+
+
+def find_each(connection: Connection, remote_id: int, urls: Collection[str]) -> dict[str, PulledFile]:
+    """Return those files of a Remote at *urls* that were fetched."""
+    found = {}
+    for some in chunks(urls):
+        for row in connection.execute(_FIND_EACH, {"remote": remote_id, "at": some}):
+            found[row.url] = _file(row)
+    return found
+
+
+def _file(row: Any) -> PulledFile:
     return PulledFile(row.sha256, row.size, _headers(row.headers), row.created, row.artifact_id, row.touched)
 
 
 _headers = msgspec.json.Decoder(Pairs).decode
-_FIND = (
+_OF_REMOTE = (
     select(
         artifact.c.sha256,
         artifact.c.size,
@@ -75,10 +87,13 @@ _FIND = (
         pulled.c.created,
         pulled.c.artifact_id,
         artifact.c.touched,
+        pulled.c.url,
     )
     .join_from(pulled, artifact)
-    .where(pulled.c.remote_id == bindparam("remote"), pulled.c.url == bindparam("at"))
+    .where(pulled.c.remote_id == bindparam("remote"))
 )
+_FIND = _OF_REMOTE.where(pulled.c.url == bindparam("at"))
+_FIND_EACH = _OF_REMOTE.where(among(pulled.c.url, "at"))
 
 
 def save(connection: Connection, new: Sequence[NewPulled], now: float) -> None:

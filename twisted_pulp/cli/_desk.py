@@ -78,12 +78,10 @@ class Desk:
     async def _work_elsewhere(self, url: str) -> None:
         from twisted_pulp.client import Client
         from twisted_pulp.context import Context
-        from twisted_pulp.settings import TLS, Remote
 
         context = Context(self.reactor)
         try:
-            reach = Remote(tls=TLS(ca_cert=self.place.ca))
-            self.server = Client(context, url, token=self.place.token, reach=reach)
+            self.server = Client(context, url, token=self.place.token)
             await self._act(self)
         finally:
             await context.close()

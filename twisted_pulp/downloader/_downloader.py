@@ -63,6 +63,7 @@ class Downloader:
         self._crowds: set[Crowd[Any, Any]] = set()
         self._http: Any = None
         self._agent: IAgent | None = None
+        self._replaced: _Replaced | None = None
         self._closed = False
 
     # the library below
@@ -96,6 +97,14 @@ class Downloader:
             download = Download(download, **fields)
         return self._start(download).addCallback(_unwrapped)
 
+    async def fetch(self, download: Download) -> DownloadReport:
+        """
+        Download one file as `download` does, for a coroutine of which nobody needs a Deferred.
+
+        To close the downloader does not end it: whoever waits for it has to.
+        """
+        return _unwrapped(await self._fetch(download))
+
     def _start(self, download: Download) -> Deferred[DownloadReport]:
         """Return a Deferred of a report, which may be of a failure; it never fails."""
         ended: Deferred[None] = Deferred()
@@ -118,9 +127,14 @@ class Downloader:
             target = self._target(download)
         except PulpError as error:
             return succeed(_failed(download, named(error, download.url)))
-        shared = self.context if self._agent is None else _Replaced(self.context, self.remote, self._agent)
+        shared = self.context if self._agent is None else self._surroundings(self._agent)
         transfer = Transfer(shared, self.remote, download, target, self._hooks, self._force)
         return transfer.run() if self.remote.timeouts.total is None else transfer.start()
+
+    def _surroundings(self, agent: IAgent) -> _Replaced:
+        if self._replaced is None or self._replaced.replaced is not agent:
+            self._replaced = _Replaced(self.context, self.remote, agent)
+        return self._replaced
 
     def _target(self, download: Download) -> Any:
         algorithms = algorithms_of(download)
@@ -251,10 +265,13 @@ class _Replaced:
     """Surroundings in which one Remote is reached by an agent of the caller's."""
 
     def __init__(self, context: Any, remote: Remote, agent: IAgent) -> None:
-        self._context, self._remote, self._replaced = context, remote, agent
+        self._context, self._remote, self.replaced = context, remote, agent
+        # What every download asks for.
+        self.reactor, self.now, self.watch, self.threads = context.reactor, context.now, context.watch, context.threads
+        self.health, self.traffic = context.health, context.traffic
 
     def agent(self, remote: Remote) -> IAgent:
-        return self._replaced if remote is self._remote else self._context.agent(remote)
+        return self.replaced if remote is self._remote else self._context.agent(remote)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)

@@ -7,8 +7,6 @@ Everything this package raises on purpose::
      |   +- StorageFull (also a WriterError)
      |   +- NotStored
      |   +- StorageDamaged
-     |   +- StorageRefused
-     |   +- StorageUnavailable
      |   +- DataInUse
      +- CatalogError
      |   +- CatalogLocked
@@ -29,10 +27,8 @@ Everything this package raises on purpose::
      |   +- Stopping
      |   +- LeaseLost
      |   +- ItemsFailed
-     +- BrokerUnavailable
      +- TooManyFailed
      +- DownloadError
-         +- FetchFailed
          +- HTTPStatusError
          |   +- NotFound
          |   +- NotAuthorized
@@ -125,15 +121,12 @@ from twisted_pulp.errors._file import (
     SizeMismatch,
     StorageDamaged,
     StorageFull,
-    StorageRefused,
-    StorageUnavailable,
     TooLarge,
     Truncated,
     Unproven,
     WriterError,
 )
 from twisted_pulp.errors._jobs import (
-    BrokerUnavailable,
     ItemsFailed,
     JobError,
     JobNotFound,
@@ -150,12 +143,11 @@ from twisted_pulp.errors._root import (
     StorageError,
     shown,
 )
-from twisted_pulp.errors._sync import FetchFailed, TooManyFailed
+from twisted_pulp.errors._sync import TooManyFailed
 
 __all__ = [
     "BindError",
     "BlockedAddress",
-    "BrokerUnavailable",
     "Cancelled",
     "CatalogDamaged",
     "CatalogError",
@@ -174,7 +166,6 @@ __all__ = [
     "DownloadError",
     "DownloadTimeout",
     "DraftLost",
-    "FetchFailed",
     "HTTPStatusError",
     "HeadersTimeout",
     "HookError",
@@ -210,8 +201,6 @@ __all__ = [
     "StorageDamaged",
     "StorageError",
     "StorageFull",
-    "StorageRefused",
-    "StorageUnavailable",
     "StreamReset",
     "TLSError",
     "TooLarge",

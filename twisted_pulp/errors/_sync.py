@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from twisted_pulp.errors._root import DownloadError, PulpError
+from twisted_pulp.errors._root import PulpError
 
-__all__ = ["FetchFailed", "TooManyFailed"]
-
-
-class FetchFailed(DownloadError):
-    """
-    Another process, which fetches a part of a sync, could not fetch a file: it says why.
-
-    :ivar retryable: whether trying again may help, as that process says.
-    """
-
-    def __init__(self, url: str = "", detail: str = "", *, retryable: bool = False) -> None:
-        super().__init__(url, detail)
-        self.retryable = retryable
+__all__ = ["TooManyFailed"]
 
 
 class TooManyFailed(PulpError):

@@ -7,10 +7,6 @@ from collections.abc import Callable, Mapping
 __all__ = ["Health"]
 
 
-#: Parts without which nothing can be done: a balancer had better ask another daemon.
-_NEEDED = frozenset({"catalog"})
-
-
 class Health:
     """
     Whether the daemon can be used, and what is wrong with it.
@@ -28,8 +24,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether it takes work: everything is there, the catalog too, and it is not about to stop."""
-        return self._ready and not self._stopping and _NEEDED.isdisjoint(self._reasons)
+        """Whether it takes work: everything is there, and it is not about to stop."""
+        return self._ready and not self._stopping
 
     @ready.setter
     def ready(self, ready: bool) -> None:

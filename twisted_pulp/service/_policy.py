@@ -11,20 +11,17 @@ from twisted_pulp.settings import AddressPolicy, Settings
 
 __all__ = ["policy_of"]
 
-#: Scheme -> port.
-_ENGINES = {"postgresql": 5432, "amqp": 5672, "amqps": 5671}
+_POSTGRESQL = 5432
 
 
 def policy_of(settings: Settings, ports: Iterable[int]) -> AddressPolicy:
     """
-    Return the policy of *settings*, which refuses the daemon's own *ports*, and those of its database and broker.
+    Return the policy of *settings*, which refuses what the daemon listens at, its *ports*, and its database too.
 
     The proxies and name servers of the settings' own remotes may be used, also in jobs for other people's URLs.
     """
     own = {f"*:{port}" for port in ports}
-    for url in filter(None, (settings.database, settings.broker)):
-        parts = urlsplit(url)
-        if parts.scheme in _ENGINES:
-            own.add(f"*:{parts.port or _ENGINES[parts.scheme]}")
+    if settings.database is not None and settings.database.startswith("postgresql"):
+        own.add(f"*:{urlsplit(settings.database).port or _POSTGRESQL}")
     policy = settings.ssrf.trusting(settings.remotes.values())
     return attrs.evolve(policy, own=(*policy.own, *sorted(own)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_pulp.errors import StorageError, StorageFull
@@ -24,6 +25,9 @@ __all__ = ["Backlog", "storage_error", "temporary"]
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Artifacts that are stored together, and bytes from which on whoever brings more waits.
 _TOGETHER, _MOST = 128, 8 << 20
+# Seconds between two times at which some are stored: many at a time take less of the processor than as many for
+# themselves, and no client waits for it.
+_APART = 0.1
 _numbers = count(1)
 _OURS = token_hex(6)  # no other process makes the same names
 
@@ -54,10 +58,15 @@ class Backlog:
 
     :param storage: where to.
     :param threads: in which is written, as `Context.threads`.
+    :param clock: lets those that come one after another gather for a tenth of a second; default None: they are stored
+        as soon as those before them are.
     """
 
-    def __init__(self, storage: IStorage, threads: Any) -> None:
-        self._storage, self._threads = storage, threads
+    def __init__(self, storage: IStorage, threads: Any, clock: IReactorTime | None = None) -> None:
+        self._storage, self._threads, self._clock = storage, threads, clock
+        self._last = float("-inf")
+        self._pause: Deferred[None] | None = None
+        self._hurry = False
         self._waiting: list[_Item] = []
         self._bytes = 0
         self._busy = False
@@ -77,10 +86,36 @@ class Backlog:
         if not self._busy:
             self._busy = True
             Deferred.fromCoroutine(self._store())
+        elif len(self._waiting) >= _TOGETHER or self._bytes >= _MOST:
+            self._go_on()
         return item.stored
+
+    def hurry(self) -> None:
+        """Gather no more: somebody waits for the end."""
+        self._hurry = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.callback(None)
+
+    async def _apart(self) -> None:
+        """Wait, if some were stored a moment ago, and there are not enough yet."""
+        if self._clock is None:
+            return
+        left = self._last + _APART - self._clock.seconds()
+        if left > 0 and not self._hurry and len(self._waiting) < _TOGETHER and self._bytes < _MOST:
+            pause = self._pause = Deferred()
+            call = self._clock.callLater(left, self._go_on)
+            await pause
+            if call.active():
+                call.cancel()
+        self._last = self._clock.seconds()
 
     async def _store(self) -> None:
         while self._waiting:
+            await self._apart()
             some, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
             try:
                 errors = await self._stored(some)

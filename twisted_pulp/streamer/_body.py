@@ -28,8 +28,6 @@ from twisted_pulp.threads import InThread, outlasting
 __all__ = ["Stored", "send_all"]
 
 _log = Logger()
-# The URL is signed for a while, and for the one who asked.
-_FOR_NOW = ((b"Cache-Control", b"no-store"),)
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -39,7 +37,7 @@ class Stored:
     Answer requests with artifacts that are stored.
 
     Small ones are sent in one piece, the rest from the disk as the client takes it: without a copy over plain TCP,
-    else read by threads. Where the storage has URLs of its own for clients, they are sent there for the large ones.
+    else read by threads.
 
     :ivar storage: has the artifacts.
     :ivar clock: ends requests whose clients take nothing.
@@ -107,21 +105,7 @@ class Stored:
             stall.stop()
         request.finish()
 
-    async def _elsewhere(self, request: Any, sha256: str) -> bool:
-        """Send the client to the store itself, if that is wanted; return whether that was done."""
-        url = await self.storage.url(sha256)
-        if url is None:
-            return False
-        if sha256 not in await self.storage.has([sha256]):
-            raise NotStored(sha256)
-        request.setResponseCode(302)
-        for name, value in ((b"Location", url.encode("ascii")), (b"Content-Length", b"0"), *_FOR_NOW):
-            request.responseHeaders.setRawHeaders(name, [value])
-        return True
-
     async def _pieces(self, request: Any, answer: Answer, sha256: str) -> None:
-        if await self._elsewhere(request, sha256):
-            return
         path, transport = self.storage.path(sha256), plain_socket(request)
         if path is not None and transport is not None and hasattr(os, "sendfile"):
             opened: list[int] = []
@@ -197,7 +181,14 @@ def _open(opened: list[int], path: str, sha256: str, size: int) -> None:
 
 def send_all(request: Any, answer: Answer, data: bytes) -> None:
     """Send *answer* to its end, of an artifact that consists of *data*."""
+    pieces = [
+        data[piece.first : piece.first + piece.length()] if isinstance(piece, Span) else piece
+        for piece in answer.pieces
+    ]
+    send_whole = getattr(request, "send_whole", None)  # other sites' requests have none
+    if send_whole is not None and send_whole(answer.status, answer.headers, b"".join(pieces)):
+        return
     answer.begin(request)
-    for piece in answer.pieces:
-        request.write(data[piece.first : piece.first + piece.length()] if isinstance(piece, Span) else piece)
+    for piece in pieces:
+        request.write(piece)
     request.finish()

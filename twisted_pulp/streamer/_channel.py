@@ -15,12 +15,15 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any
 
+from twisted.internet.tcp import Connection
 from twisted.protocols.basic import LineReceiver
 from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 
 __all__ = ["BODY", "ContentChannel", "ContentRequest", "path_of"]
+
+Pairs = tuple[tuple[bytes, bytes], ...]
 
 #: Bytes of a request's body that are read, and thrown away; content is only ever asked for.
 BODY = 64 << 10
@@ -57,6 +60,34 @@ class ContentRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Take the path of a target that is a whole URL (RFC 9112 section 3.2.2)."""
         super().requestReceived(command, path_of(path), version)  # type: ignore[no-untyped-call]
+
+    def send_whole(self, status: int, headers: Pairs, body: bytes) -> bool:
+        """
+        Answer to the end, in one piece; return whether that was possible. Else nothing was done.
+
+        It does what `write` and `finish` do of which nobody has called one yet, in a third of the time.
+
+        :param headers: that are sent beside those that were set, Content-Length among them.
+        """
+        channel: Any = self.channel
+        if channel is None or self.startedWriting or self._disconnected or self.method != b"GET":
+            return False
+        if self._encoder or self.cookies or self.etag is not None or self.lastModified is not None:
+            return False
+        given = {name.lower() for name, _ in headers}
+        lines = [b"%b: %b\r\n" % pair for pair in headers]
+        for name, values in self.responseHeaders.getAllRawHeaders():
+            if name.lower() not in given:
+                lines += [b"%b: %b\r\n" % (name, value) for value in values]
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):  # whoever sets headers there is careful
+            return False
+        self.setResponseCode(status)
+        self.startedWriting, self.sentLength = 1, len(body)
+        reason = self.code_message
+        channel.send_now(b"%b %d %b\r\n%b\r\n%b" % (self.clientproto, status, reason, head, body))
+        self.finish()  # type: ignore[no-untyped-call]
+        return True
 
 
 class ContentChannel(HTTPChannel):
@@ -164,6 +195,20 @@ class ContentChannel(HTTPChannel):
         transport = self.transport
         assert transport is not None
         transport.write(b"%b %b %b\r\n%b\r\n" % (version, code, reason, b"".join(lines)))
+
+    def send_now(self, data: bytes) -> None:
+        """Write *data*; let the socket take it at once: to ask the reactor, and to take that back, costs more."""
+        transport: Any = self.transport
+        plain = isinstance(transport, Connection) and not transport.TLS and not transport.disconnecting
+        if plain and transport.connected and not transport.dataBuffer and not transport._tempDataBuffer:
+            try:
+                sent = transport.socket.send(data)
+            except OSError:  # the reactor will meet it too, and knows what it means
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        transport.write(data)
 
     def requestDone(self, request: Request) -> None:
         """Wait for the next one."""

@@ -17,8 +17,9 @@ from twisted_pulp.settings import Remote
 from twisted_pulp.streamer._backlog import Backlog
 from twisted_pulp.streamer._caching import Caching
 from twisted_pulp.streamer._entity import Entity
+from twisted_pulp.streamer._errors import told
 from twisted_pulp.streamer._fields import forwarded
-from twisted_pulp.streamer._flight import Flight, told
+from twisted_pulp.streamer._flight import Flight
 from twisted_pulp.streamer._media import media_type
 from twisted_pulp.streamer._spool import Spool
 from twisted_pulp.streamer._threshold import Threshold

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from math import ceil
 
 from attrs import frozen
+from twisted.internet.defer import CancelledError
 from twisted.web.iweb import IRequest
 
 from twisted_pulp.errors import (
@@ -16,6 +17,7 @@ from twisted_pulp.errors import (
     DownloadTimeout,
     HTTPStatusError,
     NotFound,
+    PulpError,
     RetryLater,
     StorageError,
     StorageFull,
@@ -23,7 +25,7 @@ from twisted_pulp.errors import (
 from twisted_pulp.streamer._answer import SAFE
 from twisted_pulp.streamer._conditions import date_of
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["Refusal", "refusal_of", "told"]
 
 _LONGEST = 7 * 86400
 
@@ -105,3 +107,15 @@ def _later(value: str | None) -> str | None:
 
 def _seconds(seconds: float) -> str:
     return str(min(max(0, ceil(seconds)), _LONGEST))
+
+
+def told(error: BaseException) -> BaseException:
+    """Return what clients are told: the server's own answer, where it asks to come back later than we want to wait."""
+    report = getattr(error, "report", None)
+    if isinstance(error, RetryLater) and report is not None and report.attempts:
+        last = report.attempts[-1].error
+        if isinstance(last, HTTPStatusError):
+            return last
+    if isinstance(error, CancelledError) and not isinstance(error, PulpError):
+        return Cancelled(detail="nobody wants it any more")
+    return error

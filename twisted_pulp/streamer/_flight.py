@@ -12,23 +12,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_pulp.download import Download, DownloadReport, Source
-from twisted_pulp.errors import (
-    Cancelled,
-    ConnectionLost,
-    DigestMismatch,
-    HTTPStatusError,
-    PulpError,
-    RetryLater,
-    SizeMismatch,
-    StorageError,
-)
+from twisted_pulp.errors import Cancelled, ConnectionLost, DigestMismatch, PulpError, SizeMismatch, StorageError
 from twisted_pulp.interfaces import Head
 from twisted_pulp.streamer._circuit import Circuit
+from twisted_pulp.streamer._errors import told
 from twisted_pulp.streamer._moment import Moment
 from twisted_pulp.streamer._threshold import Threshold
 from twisted_pulp.streamer._wanted import Wanted
 
-__all__ = ["Flight", "IReader", "told"]
+__all__ = ["Flight", "IReader"]
 
 #: Bytes up to which an artifact is verified before its first byte is sent: of one that is kept, and of a streamed one.
 _KEPT, _STREAMED = 1 << 20, 512 << 10
@@ -113,7 +105,7 @@ class Flight:
             download = Download(
                 wanted.sources, writer=self.body, size=wanted.size, digests=wanted.digests, attachment=self
             )
-            report = await downloader.download(download)
+            report = await downloader.fetch(download)
             self.succeed(report)
             await self._keep(report)
         except Exception as error:
@@ -166,7 +158,9 @@ class Flight:
 
     async def _keep(self, report: DownloadReport) -> None:
         try:
-            await self.body.stored()
+            storing = self.body.stored()
+            if storing is not None:
+                await storing
         except StorageError as error:
             self._log.error("what clients were given could not be stored: {error}", error=error)
             return
@@ -285,15 +279,3 @@ class Flight:
     def _land(self, _: object = None) -> None:
         self._tell_over(self)
         self.landed.happen(None)
-
-
-def told(error: BaseException) -> BaseException:
-    """Return what clients are told: the server's own answer, where it asks to come back later than we want to wait."""
-    report = getattr(error, "report", None)
-    if isinstance(error, RetryLater) and report is not None and report.attempts:
-        last = report.attempts[-1].error
-        if isinstance(last, HTTPStatusError):
-            return last
-    if isinstance(error, CancelledError) and not isinstance(error, PulpError):
-        return Cancelled(detail="nobody wants it any more")
-    return error

@@ -43,7 +43,7 @@ class Flights:
         self._asking: dict[Deferred[None], None] = {}
         self._roads = Roads(context)
         self._circuit = Circuit(context.reactor.seconds, context.now)
-        self._backlog = Backlog(storage, context.threads)
+        self._backlog = Backlog(storage, context.threads, context.reactor)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -137,6 +137,7 @@ class Flights:
     def close(self) -> Deferred[None]:
         """Break everything off; fires when everything was given back."""
         self._closed = True
+        self._backlog.hurry()
         landing = [flight.landed.wait() for flight in self._all]
         for flight in list(self._all):
             flight.cancel()

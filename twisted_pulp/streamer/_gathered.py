@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from attrs import frozen
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -36,12 +37,20 @@ class Gathered:
     thread: a thread for each of many small questions takes more than the questions.
 
     :param catalog: what is read.
+    :param together: answers many questions, each the arguments of one, faster than one after another; None: nothing
+        does.
+    :param clock: what is asked in one of its turns is read together, too; default None: the first at once.
     """
 
     _log = Logger()
 
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        together: Callable[[Connection, Sequence[tuple[Any, ...]]], list[Any]] | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        self._catalog, self._together, self._clock = catalog, together, clock
         self._waiting: deque[_Question] = deque()
         self._busy = False
 
@@ -51,9 +60,15 @@ class Gathered:
         self._waiting.append(_Question(work, args, given, answer))
         if not self._busy:
             self._busy = True
-            d = Deferred.fromCoroutine(self._read())
-            d.addErrback(lambda why: self._log.failure("questions to the catalog were not answered", why))
+            if self._clock is None:
+                self._begin()
+            else:
+                self._clock.callLater(0, self._begin)
         return answer
+
+    def _begin(self) -> None:
+        d = Deferred.fromCoroutine(self._read())
+        d.addErrback(lambda why: self._log.failure("questions to the catalog were not answered", why))
 
     async def _read(self) -> None:
         try:
@@ -69,7 +84,7 @@ class Gathered:
             await self._answer_one(some[0])
         elif some:
             try:
-                answers = await self._catalog.read(_answered, some)
+                answers = await self._catalog.read(_answered, some, self._together)
             except Exception:
                 # One that cannot be answered keeps nobody else from being answered.
                 for each in some:
@@ -87,5 +102,7 @@ class Gathered:
             each.answer.callback(answer)
 
 
-def _answered(connection: Connection, questions: list[_Question]) -> list[Any]:
+def _answered(connection: Connection, questions: list[_Question], together: Any) -> list[Any]:
+    if together is not None:
+        return together(connection, [each.args for each in questions])  # type: ignore[no-any-return]
     return [each.work(connection, *each.args, **each.given) for each in questions]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_pulp.catalog import Catalog, artifacts, links, pulled
 from twisted_pulp.catalog.artifacts import Stored
@@ -47,11 +49,18 @@ class KnownFiles:
     :param catalog: knows it.
     :param now: seconds since the epoch.
     :param seconds: the reactor's clock.
+    :param clock: whose turns gather questions; None: none do.
     """
 
-    def __init__(self, catalog: Catalog, now: Callable[[], float], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        now: Callable[[], float],
+        seconds: Callable[[], float],
+        clock: IReactorTime | None = None,
+    ) -> None:
         self._catalog, self._now, self._seconds = catalog, now, seconds
-        self._gathered = Gathered(catalog)
+        self._gathered = Gathered(catalog, _found_each, clock)
         # Most Remotes have no pages that name files: those are not looked for each time.
         self._silent: Recent[int, float] = Recent(_MOST)
 
@@ -77,6 +86,21 @@ class KnownFiles:
         rows = [LinkRow(link.name, link.url, link.digests) for link in named]
         self._silent.drop(remote_id)
         return self._catalog.write(links.save, remote_id, rows, self._now())
+
+
+def _found_each(connection: Connection, asked: Sequence[tuple[Any, ...]]) -> list[tuple[bool, KnownFile]]:
+    """Answer many; most are about files that no page has named, of one Remote: one statement looks for all of them."""
+    plain: dict[int, set[str]] = {}
+    for remote_id, url, name, immutable in asked:
+        if url is not None and name is None and immutable:
+            plain.setdefault(remote_id, set()).add(url)
+    files = {number: pulled.find_each(connection, number, urls) for number, urls in plain.items()}
+    return [
+        (False, KnownFile(None, files[remote_id].get(url)))
+        if url is not None and name is None and immutable
+        else _found(connection, remote_id, url, name, immutable)
+        for remote_id, url, name, immutable in asked
+    ]
 
 
 def _found(

@@ -21,6 +21,8 @@ LONGEST = 8192
 _SEGMENT = re.compile(rb"(?:[!$&-.0-;=@A-Z_a-z~\[\]^`{|}\x80-\xff\"<>]|%[0-9A-Fa-f]{2})*").fullmatch
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]").search
 _QUERY = re.compile(rb"(?:[!\"$&-~\x80-\xff]|%[0-9A-Fa-f]{2})*").fullmatch
+# What most paths are: nothing in them can mean anything else.
+_PLAIN = re.compile(rb"(?:[0-9A-Za-z_~-][0-9A-Za-z_.~-]*+/?)++").fullmatch
 # So often something quoted may have been quoted again before it is looked at no more.
 _DEEPEST = 4
 
@@ -75,6 +77,9 @@ def path_of(raw: bytes, query: bytes | None = None) -> RequestPath | None:
     """
     if len(raw) + len(query or b"") > LONGEST or (query is not None and _QUERY(query) is None):
         return None
+    if query is None and _PLAIN(raw) is not None:
+        plain = tuple(raw.decode("ascii").split("/"))
+        return RequestPath(plain, plain)
     quoted = raw.split(b"/")
     names = [_decoded(segment) for segment in quoted]
     if None in names:

@@ -135,7 +135,7 @@ class Pipe:
     def abort(self, error: BaseException) -> None:
         """Nothing is kept anyway."""
 
-    async def stored(self) -> None:
+    def stored(self) -> None:
         """Nothing is."""
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from twisted_pulp.catalog import Catalog
 from twisted_pulp.catalog.paths import FileAt, Name
@@ -50,6 +51,7 @@ class Published:
     :param manifests: of versions that have none.
     :param seconds: the reactor's clock.
     :param most: how many paths are remembered; default 50,000.
+    :param clock: what is asked in one of its turns is looked up together; default None: each at once.
     """
 
     def __init__(
@@ -59,13 +61,14 @@ class Published:
         manifests: Manifests,
         seconds: Callable[[], float],
         most: int = 50_000,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._catalog, self._records, self._manifests = catalog, records, manifests
-        self._gathered = Gathered(catalog)
+        self._gathered = Gathered(catalog, clock=clock)
         self._bases = Bases(catalog, seconds)
         self._seconds = seconds
         self._remembered: Recent[bytes, tuple[Base, Kept, float]] = Recent(most)
-        self._known = KnownFiles(catalog, records.now, seconds)
+        self._known = KnownFiles(catalog, records.now, seconds, clock)
         # What the catalog may not know yet, or did not when it was asked.
         self._arrived: Recent[Hashable, Kept | tuple[str, PulledFile]] = Recent(_ARRIVED)
 

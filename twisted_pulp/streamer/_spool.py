@@ -237,15 +237,14 @@ class Spool:
         self._audience.grown()
         return self._backlog.room()
 
-    async def stored(self) -> None:
+    def stored(self) -> Deferred[None] | None:
         """
-        Wait until all of it is an artifact.
+        Return a Deferred that fires when all of it is an artifact; None: it is one.
 
-        :raises StorageError: when it cannot be one.
+        It fails with `StorageError` when it cannot be one. What stores it goes on also when nobody waits any more.
         """
         storing, self._storing = self._storing, None
-        if storing is not None:
-            await outlasting(storing)
+        return storing
 
     async def _commit(self, file: GrowingFile, report: DownloadReport) -> None:
         await self._settled()

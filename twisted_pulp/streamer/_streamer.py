@@ -19,9 +19,8 @@ from twisted_pulp.streamer._client import cut
 from twisted_pulp.streamer._cold import send_cold, send_coming
 from twisted_pulp.streamer._coming import Coming
 from twisted_pulp.streamer._entity import IMMUTABLE, Entity
-from twisted_pulp.streamer._errors import Refusal, refusal_of
+from twisted_pulp.streamer._errors import Refusal, refusal_of, told
 from twisted_pulp.streamer._filters import Filters, registered_filters
-from twisted_pulp.streamer._flight import told
 from twisted_pulp.streamer._flights import Flights
 from twisted_pulp.streamer._found import Cold, Directory, Found, Kept, Moved, Through
 from twisted_pulp.streamer._hot import Hot
@@ -77,7 +76,8 @@ class Streamer:
         self._reactor, self._now = context.reactor, now
         self._records = Records(catalog, now)
         manifests = Manifests(catalog, storage, now)
-        self.published = Published(catalog, self._records, manifests, context.reactor.seconds)
+        reactor = context.reactor
+        self.published = Published(catalog, self._records, manifests, reactor.seconds, clock=reactor)
         self.flights = Flights(context, storage, Threshold(share=finish_at))
         filters = registered_filters() if filters is None else filters
         of = filters.of
@@ -139,14 +139,12 @@ class Streamer:
     async def _answered(self, request: Any, raw: bytes, query: bytes | None) -> None:
         if self._closed:
             raise Cancelled(detail="the server is going down")
-        gone: list[object] = []
-        request.notifyFinish().addErrback(gone.append)
         path = path_of(raw, query)
         if path is None:
             _NO_PATH.send(request)
             return
         found = await self.published.find(raw, path)
-        if gone:
+        if request._disconnected:
             return
         if found is None:
             _NOTHING.send(request)
@@ -154,7 +152,7 @@ class Streamer:
         try:
             await self._send(request, raw, found)
         except (NotStored, StorageDamaged) as error:
-            if gone or not isinstance(found, Kept):
+            if request._disconnected or not isinstance(found, Kept):
                 raise
             await self._brought_again(request, raw, error)
 

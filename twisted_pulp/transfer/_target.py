@@ -50,7 +50,7 @@ class WriterTarget:
 
     def begin(self, head: Head, version: Version) -> Deferred[None] | None:
         """Bytes come from *head*.offset on."""
-        if head.offset == 0:
+        if head.offset == 0 and (self.size or head.digests):
             self.size, self._hashes = 0, Hashes({*self._algorithms, *head.digests})
         return self._writer.begin(head)  # type: ignore[no-any-return]
 

@@ -3,7 +3,6 @@
 from twisted_pulp.upkeep._cleanup import Cleaned, Cleanup
 from twisted_pulp.upkeep._directory import DataDirectory
 from twisted_pulp.upkeep._lock import WriterLock
-from twisted_pulp.upkeep._paces import KeptPaces
 from twisted_pulp.upkeep._repair import Repair
 from twisted_pulp.upkeep._verification import Damage, Unrepairable, Verification, Verified
 
@@ -12,7 +11,6 @@ __all__ = [
     "Cleanup",
     "Damage",
     "DataDirectory",
-    "KeptPaces",
     "Repair",
     "Unrepairable",
     "Verification",

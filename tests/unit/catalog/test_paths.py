@@ -171,6 +171,20 @@ def test_pulled(connection: Connection) -> None:
     assert None is pulled.find(connection, remote, url)
 
 
+def test_pulled_each(connection: Connection) -> None:
+    """Many files of one Remote are found at once; those of another, and those that were not fetched, are not."""
+    one, other = (remotes.create(connection, name, Remote(), 1.0).id for name in ("one", "other"))
+    rows = [
+        NewPulled(one, "http://u.test/a", stored(connection, "a")),
+        NewPulled(other, "http://u.test/b", stored(connection, "b")),
+    ]
+    pulled.save(connection, rows, 3.0)
+    asked = ["http://u.test/a", "http://u.test/b", *(f"http://u.test/{number}" for number in range(600))]
+    found = pulled.find_each(connection, one, asked)
+    assert {"http://u.test/a": pulled.find(connection, one, "http://u.test/a")} == found
+    assert {} == pulled.find_each(connection, one, [])
+
+
 def test_pulled_long(connection: Connection) -> None:
     """A URL that is too long for a key is not kept, and hinders nothing."""
     remote, number = remotes.create(connection, "one", Remote(), 1.0).id, stored(connection, "a")

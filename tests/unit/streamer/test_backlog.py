@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 
 from tests.fakes import Threads, result_of
 from tests.unit.streamer.cold import sha256
@@ -24,6 +25,7 @@ class Made:
         self.storage, self.threads = MemoryStorage(), Threads(late=True)
         self.backlog = Backlog(self.storage, self.threads)
         self.adopted: list[int] = []
+        self.clock = Clock()
         adopt = self.storage.adopt
 
         def counting(files: Any) -> Any:
@@ -133,3 +135,58 @@ def test_error() -> None:
     """A disk that is full is told from one that is broken."""
     assert isinstance(storage_error(OSError(errno.EDQUOT, "quota"), "f"), StorageFull)
     assert not isinstance(storage_error(OSError(errno.EIO, "i/o"), "f"), StorageFull)
+
+
+@pytest.fixture
+def clocked(made: Made) -> Made:
+    """The same with a clock."""
+    made.backlog = Backlog(made.storage, made.threads, made.clock)
+    return made
+
+
+def test_apart(clocked: Made) -> None:
+    """With a clock the first is stored at once; what comes within a tenth of a second gathers."""
+    first = clocked.add(b"first")
+    clocked.threads.work()
+    others = clocked.add(b"a") + clocked.add(b"b")
+    clocked.threads.work()
+    assert [True, False, False] == [d.called for d in first + others]
+    clocked.clock.advance(0.1)
+    clocked.threads.work()
+    assert ([1, 2], [True] * 2) == (clocked.adopted, clocked.stored(b"a", b"b"))
+    clocked.clock.advance(1)
+    clocked.add(b"later")
+    clocked.threads.work()
+    assert [True] == clocked.stored(b"later")
+
+
+def test_enough(clocked: Made) -> None:
+    """Enough for one go are stored without waiting."""
+    clocked.add(b"first")
+    clocked.threads.work()
+    clocked.add(*(b"%d" % number for number in range(128)))
+    clocked.threads.work()
+    assert [1, 128] == clocked.adopted
+    assert [] == clocked.clock.getDelayedCalls()
+
+
+def test_enough_bytes(clocked: Made) -> None:
+    """Many bytes are stored without waiting."""
+    clocked.add(b"first")
+    clocked.threads.work()
+    clocked.add(*(bytes([number]) * (1 << 20) for number in range(8)))
+    clocked.threads.work()
+    assert [1, 8] == clocked.adopted
+
+
+def test_hurry(clocked: Made) -> None:
+    """At the end nothing gathers any more."""
+    clocked.add(b"first")
+    clocked.threads.work()
+    clocked.add(b"second")
+    clocked.backlog.hurry()
+    clocked.threads.work()
+    clocked.add(b"third")
+    clocked.threads.work()
+    assert [True] * 3 == clocked.stored(b"first", b"second", b"third")
+    assert [] == clocked.clock.getDelayedCalls()

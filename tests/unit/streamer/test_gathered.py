@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from tests.unit.streamer.direct import DirectCatalog
 from twisted_pulp.streamer._gathered import Gathered
@@ -84,3 +85,31 @@ def test_asks_only_so_many_at_once(catalog: Any) -> None:
         catalog.release()
     assert ["double", "_answered", "_answered"] == catalog.reads
     assert [number * 2 for number in range(100)] == [result(d) for d in asked]
+
+
+def test_gathers_a_turn(catalog: Any) -> None:
+    """With a clock, what is asked in one turn of it is read together, also when nothing is being read."""
+    clock = Clock()
+    gathered = Gathered(catalog, clock=clock)
+    asked = [gathered.read(double, number) for number in range(3)]
+    assert [] == catalog.reads
+    clock.advance(0)
+    catalog.release()
+    assert ["_answered"] == catalog.reads
+    assert [0, 2, 4] == [result(d) for d in asked]
+
+
+def test_answers_together(catalog: Any) -> None:
+    """Who knows how to answer many at once is asked for several, and not for one."""
+    asked: list[Any] = []
+
+    def together(_: Any, questions: Any) -> list[int]:
+        asked.append(list(questions))
+        return [-number for (number,) in questions]
+
+    gathered = Gathered(catalog, together)
+    waiting = [gathered.read(double, number) for number in (1, 2, 3)]
+    for _ in range(2):
+        catalog.release()
+    assert [2, -2, -3] == [result(d) for d in waiting]
+    assert [[(2,), (3,)]] == asked

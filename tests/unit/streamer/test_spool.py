@@ -66,7 +66,9 @@ class Made:
         committing = self.spool.commit(report)
         if committing is not None:
             result_of(committing)
-        result_of(Deferred.fromCoroutine(self.spool.stored()))
+        storing = self.spool.stored()
+        if storing is not None:
+            result_of(storing)
 
     def stored(self, body: bytes) -> bool:
         """Return whether it is one."""
