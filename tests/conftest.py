@@ -23,9 +23,11 @@ from twisted.internet.task import Clock, deferLater
 from twisted.logger import globalLogPublisher
 
 import twisted_pulp
+from tests.broker_fixtures import rabbitmq, rabbitmq_server, start_broker
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
 from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
+from tests.object_fixtures import bucket, ceph, object_runtime
 from tests.servers.fixtures import (
     corpus,
     faulty,
@@ -49,7 +51,9 @@ from tests.servers.reactor import IReactor
 from twisted_pulp.context import Context
 
 __all__ = [  # the fixtures of servers are there for all tests
+    "bucket",
     "catalog",
+    "ceph",
     "corpus",
     "database",
     "database_templates",
@@ -59,9 +63,13 @@ __all__ = [  # the fixtures of servers are there for all tests
     "network",
     "nginx",
     "nginx_program",
+    "object_runtime",
     "postgres",
+    "rabbitmq",
+    "rabbitmq_server",
     "scripted",
     "scripted_tls",
+    "start_broker",
     "start_faulty",
     "start_ftp",
     "start_ftp_server",
@@ -120,6 +128,9 @@ def pytest_collection() -> Generator[None, object, object]:
         sys.settrace(tracing)
 
 
+_LONGEST_FIRST = {"faults": 0, "tests": 1, "integration": 1}
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     # What imports made lives to the end: a full collection after each test need not look at it again.
     gc.collect()
@@ -127,6 +138,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # What takes long begins first: else, of several processes, most wait at the end for the one that got it last.
+    items.sort(key=lambda item: _LONGEST_FIRST.get(item.path.parent.name, len(_LONGEST_FIRST)))
     if config.getoption("--campaign"):
         return
     for item in items:

@@ -195,10 +195,15 @@ class Threads:
         self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
         self.closed = False
 
-    def lane(self) -> Callable[..., Deferred[Any]]:
-        return self._call
+    def lane(self) -> Threads:
+        return self
 
-    def _call(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def quietly(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        silent: Deferred[Any] = Deferred()
+        self(f, *args).addErrback(silent.errback)
+        return silent
+
+    def __call__(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         if not self.late:
             return execute(f, *args)
         d: Deferred[Any] = Deferred()

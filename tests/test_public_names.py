@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "twisted_pulp"
 
 #: Modules that promise nothing to importers: a program, and what other modules share; users find it in `twisted_pulp`.
-INTERNAL = {"cli", "digests", "headers", "names", "threads", "urls"}
+INTERNAL = {"cli", "digests", "headers", "names", "threads", "unseen", "urls"}
 
 PUBLIC = [
     f"twisted_pulp.{path.stem}"

@@ -32,6 +32,7 @@ _PUBLIC = {
     "MemoryStorage": "storage",
     "Metalink": "metalink",
     "Network": "settings",
+    "ObjectStorage": "storage",
     "Pieces": "download",
     "Proxy": "settings",
     "Remote": "settings",
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from twisted_pulp.settings import write_settings as write_settings
     from twisted_pulp.storage import DirectoryStorage as DirectoryStorage
     from twisted_pulp.storage import MemoryStorage as MemoryStorage
+    from twisted_pulp.storage import ObjectStorage as ObjectStorage
     from twisted_pulp.transfer import Again as Again
     from twisted_pulp.transfer import DigestOnly as DigestOnly
     from twisted_pulp.transfer import Hooks as Hooks

@@ -252,6 +252,13 @@ class IStorage(Interface):
             read-only.
         """
 
+    def url(sha256: str) -> Deferred[str | None]:
+        """
+        Return a Deferred of a URL by which a client can GET an artifact from the store itself for a while.
+
+        Nobody says that it is there. None is where clients get it from here.
+        """
+
     def recover() -> Deferred[Recovered]:
         """Remove what dead processes have left; to be called at the start."""
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
-__all__ = ["InThread", "WriterThreads", "outlasting"]
+__all__ = ["InThread", "Lane", "WriterThreads", "followed", "outlasting"]
 
 T = TypeVar("T")
 #: Calls a function that blocks where it may block.
@@ -20,6 +20,31 @@ InThread = Callable[..., "Deferred[Any]"]
 
 # All write buffers together, and those of one file at least and at most (settled figures: 32 MiB and 4 MiB in all).
 _TOGETHER, _LEAST, _MOST = 24 << 20, 256 << 10, 4 << 20
+
+
+class Lane:
+    """
+    Call functions, one after another, in one of the threads of *threads*.
+
+    :param number: of the thread.
+    """
+
+    __slots__ = ("_number", "_threads")
+
+    def __init__(self, threads: WriterThreads, number: int) -> None:
+        self._threads, self._number = threads, number
+
+    def __call__(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
+        """Call *f*; the Deferred has what it returns or raises."""
+        d: Deferred[T] = Deferred()
+        self._threads.put(self._number, (d, f, args, False))
+        return d
+
+    def quietly(self, f: Callable[..., object], *args: Any) -> Deferred[Any]:
+        """Call *f*; the Deferred only ever fails: nobody is woken to hear that all is well."""
+        d: Deferred[Any] = Deferred()
+        self._threads.put(self._number, (d, f, args, True))
+        return d
 
 
 class WriterThreads:
@@ -41,19 +66,16 @@ class WriterThreads:
         self._next = 0
         self.active = 0
 
-    def lane(self) -> InThread:
-        """Return a function that calls functions, one after another, in the same thread."""
+    def lane(self) -> Lane:
+        """Return what calls functions, one after another, in the same thread."""
         self._next += 1
-        number = self._next % self._count
+        return Lane(self, self._next % self._count)
 
-        def call(f: Callable[..., T], *args: Any) -> Deferred[T]:
-            if not self._queues:
-                self._start()
-            d: Deferred[T] = Deferred()
-            self._queues[number].put((d, f, args))
-            return d
-
-        return call
+    def put(self, number: int, job: tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...], bool]) -> None:
+        """Let the thread with this *number* do *job*, for `Lane`."""
+        if not self._queues:
+            self._start()
+        self._queues[number].put(job)
 
     @property
     def high_water(self) -> int:
@@ -70,12 +92,14 @@ class WriterThreads:
 
     def _work(self, queue: SimpleQueue[Any]) -> None:
         while (job := queue.get()) is not None:
-            d, f, args = job
+            d, f, args, quiet = job
             try:
                 result: Any = f(*args)
             except BaseException:
-                result = Failure()
+                result, quiet = Failure(), False
             del f, args, job  # the bytes, before the next wait
+            if quiet:
+                continue
             self._results.append((d, result))
             if not self._told:  # at worst told twice
                 self._told = True
@@ -99,10 +123,11 @@ class WriterThreads:
         self._give()
 
 
-async def outlasting(d: Deferred[T]) -> T:
+async def outlasting(d: Deferred[T], cancelled: Callable[[], object] | None = None) -> T:
     """
     Wait for *d* even when the one who waits is cancelled meanwhile: what a thread does cannot be broken off.
 
+    :param cancelled: called then, to let it come to an end earlier.
     :raises CancelledError: afterwards, if so.
     """
     results: list[Any] = []
@@ -113,14 +138,28 @@ async def outlasting(d: Deferred[T]) -> T:
         waiting.callback(None)
 
     d.addBoth(give)
-    cancelled = False
+    ended = False
     while not results:
         try:
             await waiting
         except CancelledError:
-            cancelled, waiting = True, Deferred()
-    if cancelled:
+            ended, waiting = True, Deferred()
+            if cancelled is not None:
+                cancelled()
+    if ended:
         raise CancelledError
     if isinstance(results[0], Failure):
         results[0].raiseException()
     return results[0]  # type: ignore[no-any-return]
+
+
+def followed(d: Deferred[Any]) -> Deferred[None]:
+    """Return what fires when *d* does, and leaves it alone."""
+    after: Deferred[None] = Deferred()
+
+    def pass_on(result: Any) -> Any:
+        after.callback(None)
+        return result
+
+    d.addBoth(pass_on)
+    return after

@@ -86,10 +86,18 @@ class Daemon:
         client.send("\r\n".join(lines).encode() + body)
         return Got.of(await client.heard_all())
 
+    async def answered(self, port: int, path: str = "/api/v1/ready") -> float:
+        """Ask what can be answered at once, and return in how many seconds it was."""
+        began = self._reactor.seconds()
+        got = await self.get(port, path)
+        assert 200 == got.status, got
+        return self._reactor.seconds() - began
+
     async def until(self, port: int, path: str, state: str, seconds: float = 20) -> None:
-        """Wait until the job at *path* is in a state."""
+        """Wait until the job at *path* is in a state; in any in which it has ended, if that is "" here."""
         deadline = self._reactor.seconds() + seconds
-        while (job := await self.document(port, path))["state"] != state:
+        ends = {state} if state else {"completed", "failed", "cancelled"}
+        while (job := await self.document(port, path))["state"] not in ends:
             assert self._reactor.seconds() < deadline, (job, self.process.out)
             await deferLater(self._reactor, 0.05)
 

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ _MODULES = (
     "upkeep",
     "context",
     "streamer",
+    "service._daemon",
+    "service._foreground",
+    "service._work",
 )
 _PROGRAM = "from tests.integration.forked import main; main()"
 _PATIENCE = 60.0
@@ -47,6 +51,8 @@ def main() -> None:
     """For each line, an order in JSON: fork and say the number; whenever a process has ended say number and status."""
     for name in _MODULES:
         importlib.import_module(f"twisted_pulp.{name}")
+    if find_spec("psycopg"):
+        importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
     assert "twisted.internet.reactor" not in sys.modules
     woken, wake = os.pipe()
     os.set_blocking(wake, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-__all__ = ["STRINGS"]
+__all__ = ["KINDS", "STRINGS"]
 
 _CALLS = "window.struck=1", "alert(1)", "confirm`1`", "top['al'+'ert'](1)"
 _TAGS = (
@@ -74,3 +74,22 @@ _TAGS = (
 STRINGS = tuple(
     tag.format(*[call] * 3) for (n, tag), call in product(enumerate(_TAGS), _CALLS) if n >= 40 or call != _CALLS[2]
 )
+
+#: What does harm where it is more than text: in a log, on a terminal, in a document, in a head.
+KINDS = {
+    "line": "x\n2026-01-01 00:00:00 API token: forged",
+    "carriage return": "x\r2026-01-01 00:00:00 API token: forged\r\n",
+    "colours": "\x1b[31mred\x1b[0m\x1b[2J",
+    "title": "\x1b]0;title\x07\x1bPq\x1b\\",
+    "zero": "a\0b",
+    "backspace": "bad\x08\x08\x08good\x7f",
+    "one byte for two": "\x9b31m\x9d0;title\x9c\x85next",
+    "right to left": "\u202egnp.exe\u2066\u2069\u200f",
+    "not seen": "a\u200bb\ufeffc\u2028d\u2029",
+    "page": "\"'><script>alert(1)</script><img src=x onerror=alert(1)>",
+    "document": '"},{"level":"error","message":"forged"}\\u000a',
+    "format": "{0.__class__} {_token} %s %n ${jndi:ldap://x} {{7*7}}",
+    "head": "x\r\nX-Forged: 1\r\nSet-Cookie: a=b\r\n\r\n<script>alert(1)</script>",
+    "half a letter": "a\ud800b",
+    "long": "A" * 5000,
+}

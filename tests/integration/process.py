@@ -120,21 +120,27 @@ async def start_command(reactor: Any, tmp_path: Path, forking: Forking) -> Async
     """
     Start `pulpdownloader`, or another *program*, with arguments, in ``tmp_path``.
 
-    The command is forked, unless *options* of the interpreter or what else may be *given* need a start of its own.
+    The command is forked, unless *options* of the interpreter, the words *before* it, or what else may be *given* need
+    a start of its own.
     """
     started: list[Process] = []
 
     def starting(
-        *arguments: object, program: str = PULPDOWNLOADER, options: tuple[str, ...] = (), **given: Any
+        *arguments: object,
+        program: str = PULPDOWNLOADER,
+        options: tuple[str, ...] = (),
+        before: tuple[str, ...] = (),
+        **given: Any,
     ) -> Process:
         names = [tmp_path / f".{len(started)}.{name}" for name in ("out", "err")]
         files = names[0].open("wb"), names[1].open("wb")
         stock = {"stdin": subprocess.DEVNULL, "stdout": files[0], "stderr": files[1]}
         streams = {name: given.pop(name, default) for name, default in stock.items()}
-        command = [sys.executable, *options, "-c", program, *map(str, arguments)]
+        command = [*before, sys.executable, *options, "-c", program, *map(str, arguments)]
         own = given.pop("environ", {})
         environ = environment() | own
-        if program == PULPDOWNLOADER and not options and not given and streams == stock and _forkable(own):
+        plain = program == PULPDOWNLOADER and not (options or before or given)
+        if plain and streams == stock and _forkable(own):
             popen: Any = forking.start([*map(str, arguments)], tmp_path, environ, *(file.name for file in files))
             started.append(Process(reactor, tmp_path, popen, files))
             return started[-1]

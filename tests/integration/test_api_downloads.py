@@ -179,6 +179,20 @@ async def test_bad_lines(start_api: StartAPI, bad: bytes, status: int, pointer: 
 
 
 @pytest_twisted.ensureDeferred
+async def test_path_twice(start_api: StartAPI) -> None:
+    """A file that goes where another one of the same job goes is refused, however many lines are between them."""
+    site = await start_api()
+    wanted = [*items(700), *items(700)[3:4]]
+    reply = await site.ask("POST", "/downloads", lines(wanted), Content_Type="application/jsonl")
+    assert (422, "/700/path") == (reply.status, reply.document["errors"][0]["pointer"])
+    assert "item 3 " in reply.document["errors"][0]["detail"]
+    reply = await site.ask("POST", "/downloads", {"items": wanted})
+    assert (422, "/items/700/path") == (reply.status, reply.document["errors"][0]["pointer"])
+    assert [] == (await site.ask("GET", "/jobs")).document["items"]
+    assert 0 == await site.running.jobs.recover()
+
+
+@pytest_twisted.ensureDeferred
 async def test_lines_that_end(start_api: StartAPI) -> None:
     """When a client goes away in the middle of its lines, nothing of them is left."""
     site = await start_api()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import stat
 from pathlib import Path
@@ -115,6 +116,28 @@ async def test_reload(daemon: Daemon, tmp_path: Path) -> None:
     assert 200 == (await daemon.get(port, "/api/v1/ready")).status
     assert 0 == await daemon.end(signal.SIGTERM)
     assert "stopped" not in daemon.process.out  # which is less than a warning
+
+
+@ensureDeferred
+async def test_reload_says_what_waits(daemon: Daemon, tmp_path: Path) -> None:
+    """Limits count at once or are said to wait for a restart, and the API shows those that are in force."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("[limits]\nper_host = 2\nbody = 2048\n")
+    port = await daemon.start("--config", settings)
+    wanted = {"items": [{"url": f"http://example.org/{number}?" + "x" * 1000} for number in range(3)]}
+    assert 413 == (await daemon.post(port, "/api/v1/downloads", wanted)).status
+    settings.write_text("[limits]\nper_host = 3\nlease = 90\nqueued = 2\n[retention]\nevents = 7\njobs = 5\n")
+    daemon.process.send(signal.SIGHUP)
+    await daemon.process.until(lambda: "read the settings again" in daemon.process.out)
+    waits = re.findall(r"(\S+) has changed; that counts after a restart", daemon.process.out)
+    assert ["limits.per_host", "limits.lease", "retention.events"] == waits
+    shown = await daemon.document(port, "/api/v1/settings")
+    assert (2, 60.0, 2, 10_000, 5.0) == (
+        *(shown["limits"][name] for name in ("per_host", "lease", "queued")),
+        *(shown["retention"][name] for name in ("events", "jobs")),
+    )
+    assert 503 == (await daemon.post(port, "/api/v1/downloads", wanted)).status  # and 413 no more
+    assert 0 == await daemon.end(signal.SIGTERM)
 
 
 @ensureDeferred

@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from tests.integration.daemon import Daemon
 from tests.integration.process import Start
+from tests.lag import Lag
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ranged
 
@@ -62,22 +63,36 @@ def refused(port: int) -> bool:
 @pytest.mark.leaves_partials
 @pytest.mark.limit(180)
 @ensureDeferred
-async def test_row_62_drain(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+async def test_row_62_drain(
+    daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor, request: pytest.FixtureRequest, lag: Lag
+) -> None:
     """Row 62: with 100 active it is at once not ready, takes no work, and ends in its grace with 0; none is lost."""
+    campaign = request.config.getoption("--campaign")
     for number in range(FILES):
         scripted.on(b"/%d" % number, [half, ranged(BODY)])
+    began = reactor.seconds()
     port = await daemon.start("--config", settings(tmp_path, 4), "-q")
+    start = reactor.seconds() - began
     path = await submitted(daemon, port, scripted)
     assert "running" == (await daemon.document(port, path))["state"]
+    before = [await daemon.answered(port) for _ in range(10)]
     daemon.process.send(signal.SIGTERM)
-    began = reactor.seconds()
+    began, late, asked = reactor.seconds(), lag.seconds, 0
     while (await daemon.get(port, "/api/v1/ready")).status != 503:
-        assert reactor.seconds() - began < 3
+        asked += 1
+    unready, late = reactor.seconds() - began, lag.seconds - late
+    request.node.add_report_section("call", "figures", f"503 after {unready * 1000:.1f} ms and {asked} times 200")
+    # A campaign is alone; else nobody knows when the others on the machine let it hear of the signal.
+    assert unready <= 0.1 + (0 if campaign else 4 * max(before) + late)
     reply = await daemon.post(port, "/api/v1/downloads", {"items": [{"url": scripted.url("/x")}]})
     assert 503 == reply.status
     assert b"urn:pulpdownloader:stopping" in reply.body
+    assert 503 == (await daemon.get(port, "/api/v1/ready")).status
     assert 0 == await daemon.process.ended(60)
-    assert reactor.seconds() - began < 4 + 15
+    seconds = reactor.seconds() - began
+    request.node.add_report_section("call", "figures", f"ended after {seconds:.2f} s, of which 4 s were its grace")
+    # To end takes less than to start, however slow the machine is.
+    assert 4 <= seconds <= 4 + 1 + (0 if campaign else 2 * start + lag.seconds)
     assert [] == [path.name for path in (daemon.data / "downloads").rglob("*") if path.name.isdecimal()]
     port = await daemon.start("--config", settings(tmp_path, 4), "-q")
     await daemon.until(port, path, "completed", 60)
@@ -89,17 +104,16 @@ async def test_row_62_drain(daemon: Daemon, scripted: Scripted, tmp_path: Path, 
 @pytest.mark.leaves_partials
 @pytest.mark.limit(120)
 @ensureDeferred
-async def test_row_62_second(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
-    """Row 62: a second SIGTERM waits for nothing."""
+async def test_row_62_second(daemon: Daemon, scripted: Scripted, tmp_path: Path) -> None:
+    """Row 62: a second SIGTERM waits for nothing, though the grace is an hour."""
     scripted.default = half
     port = await daemon.start("--config", settings(tmp_path, 3600), "-q")
     await submitted(daemon, port, scripted, 3)
     daemon.process.send(signal.SIGTERM)
     await daemon.process.until(lambda: "stopping: 1 job and 0 requests may end within 3600 s" in daemon.process.out)
     daemon.process.send(signal.SIGTERM)
-    began = reactor.seconds()
-    assert await daemon.process.ended() in (0, 128 + signal.SIGTERM)
-    assert reactor.seconds() - began < 10
+    # It ends itself after 0.95 s at the latest, which is heard of when the machine finds the time.
+    assert await daemon.process.ended(30) in (0, 128 + signal.SIGTERM)
 
 
 @pytest.mark.limit(120)

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from tests.integration.job_fixtures import SITE, Shop, offered, shop, site
-from twisted_pulp.errors import KeyConflict
+from twisted_pulp.errors import KeyConflict, SettingsError
 from twisted_pulp.jobs import ItemSpec
 from twisted_pulp.testing import FakeSite
 
@@ -66,6 +66,24 @@ async def test_draft(shop: Shop, site: FakeSite) -> None:
     submitted = await draft.commit(key="k", fingerprint="f")
     job = await shop.ended(submitted.job.uid)
     assert ("completed", 4) == (job.state, job.done)
+
+
+async def test_path_twice(shop: Shop, site: FakeSite) -> None:
+    """Two items with one path are refused, also in different batches of a draft; the draft stays none the less."""
+    specs = offered(site, 3)
+    with pytest.raises(SettingsError) as error:
+        await shop.jobs.submit("download", {}, [*specs, specs[1]])
+    assert ("items.3.path", "1") == (error.value.field, error.value.value)
+    draft, other = await shop.jobs.draft("download", {}), await shop.jobs.draft("download", {})
+    await other.add(specs)
+    for some in (specs, specs[1:2], specs[:2]):
+        await draft.add(some)
+    with pytest.raises(SettingsError) as error:
+        await draft.commit()
+    assert ("4.path", "0") == (error.value.field, error.value.value)
+    assert "item 0 has it, too" in str(error.value)
+    await draft.abandon()
+    assert (await other.commit()).fresh
 
 
 async def test_list(shop: Shop) -> None:

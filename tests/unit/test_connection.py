@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -285,6 +288,51 @@ def test_large_reads_end_with_the_body() -> None:
     assert "bufferSize" not in vars(wire.transport)
     assert [wire.connection] == wire.idle
     assert (200, b"next", "ResponseDone") == wire.ask(None, ok(b"next")).outcome
+
+
+@pytest.mark.parametrize(("length", "expected"), [(300_000, 1 << 20), (1000, None)])
+def test_read_by(length: int, expected: int | None) -> None:
+    """Who gets a large body may have it in larger pieces, for as long as it comes."""
+    wire = Wire()
+    response = wire.ask(None, OK + b"Content-Length: %d\r\n\r\n" % length).response
+    response.read_by(1 << 20)
+    assert expected == vars(wire.transport).get("bufferSize")
+    response.read_by(None)
+    assert (None if expected is None else LARGE) == vars(wire.transport).get("bufferSize")
+    wire.hear(b"a" * length)
+    response.read_by(1 << 20)
+    assert "bufferSize" not in vars(wire.transport)
+
+
+def test_read_by_another() -> None:
+    """A response that has ended has no say in how the next is read."""
+    wire = Wire()
+    first = wire.ask(None, OK + b"Content-Length: 300000\r\n\r\n")
+    wire.connection.read_by(object(), 1 << 20)
+    assert LARGE == wire.transport.bufferSize  # type: ignore[attr-defined]
+    wire.hear(b"a" * 300_000)
+    second = wire.ask(None, OK + b"Content-Length: 300000\r\n\r\n")
+    first.response.read_by(1 << 20)
+    assert LARGE == wire.transport.bufferSize  # type: ignore[attr-defined]
+    second.response.read_by(1 << 20)
+    assert 1 << 20 == wire.transport.bufferSize  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives back what it gets again at once")
+def test_memory_is_kept() -> None:
+    """Large reads, one after another, use memory that the process has."""
+    program = (
+        "import resource\n"
+        "from twisted_pulp.http._line import _keep_memory\n"
+        "_keep_memory()\n"
+        "faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(100):\n"
+        "    reads = [b'a' * 262144 for _ in range(8)]\n"
+        "    del reads\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)\n"
+    )
+    faults = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    assert 10_000 > faults  # of 51,200 pages
 
 
 def test_bytes_after_a_large_body() -> None:

@@ -393,3 +393,36 @@ def test_whole_of_a_real_connection(clock: Clock) -> None:
     assert (100, "ResponseDone", 0.1) == (len(metered.body.received), metered.body.end, metered.body.over)
     with pytest.raises(RuntimeError):
         metered.response.deliverBody(Body())
+
+
+class Wide(Response):
+    """A response that can come in larger pieces."""
+
+    read_by: Any
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.sizes: list[int | None] = []
+        self.read_by = self.sizes.append
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(None, [1 << 20, None]), (1000.0, [])])
+def test_read_by(rate: float | None, expected: list[int | None]) -> None:
+    """What is not limited may come in larger pieces; what is comes in small ones."""
+    wide = Wide(end=None, length=300_000)
+    metered = Metered(Clock(), wide, rate)
+    metered.response.deliverBody(metered.body)
+    transport: Any = metered.body.transport
+    transport.read_by(1 << 20)
+    transport.read_by(None)
+    assert expected == wide.sizes
+
+
+def test_read_by_nobody() -> None:
+    """Of a body that comes as it comes, nothing is asked."""
+    response = Response(end=None, length=300_000)
+    metered = Metered(Clock(), response, None)
+    metered.response.deliverBody(metered.body)
+    transport: Any = metered.body.transport
+    transport.read_by(1 << 20)
+    assert [] == response.told

@@ -210,3 +210,44 @@ def test_more_than_there_are() -> None:
     cap = Cap(2)
     cap.allow(5)
     assert 2 == cap.allowed
+
+
+def test_handed_on(clock: Clock) -> None:
+    """What one process has learnt of a host another one goes on with, as long as it would have itself."""
+    old, new = Host(clock, 8), Host(clock, 8)
+    old.note(False)
+    clock.advance(500)
+    ((key, allowed, ago),) = old.paces.known()
+    assert (KEY, 4, 500.0) == (key, allowed, ago)
+    new.paces.remember(key, allowed, ago)
+    assert 4 == new.cap.allowed
+    new.cap = new.begun()
+    assert 4 == new.cap.allowed
+    clock.advance(101)
+    assert [] == list(new.paces.known())
+    assert 8 == new.cap.allowed
+
+
+@pytest.mark.parametrize(("allowed", "ago"), [(0, 1.0), (8, 1.0), (9, 1.0), (4, 601.0)])
+def test_not_remembered(clock: Clock, allowed: int, ago: float) -> None:
+    """What says nothing, or was learnt too long ago, is left out."""
+    host = Host(clock)
+    host.paces.remember(KEY, allowed, ago)
+    assert {} == host.paces.lowered
+
+
+def test_remembered_late(clock: Clock) -> None:
+    """What is learnt here goes before, a host need not be connected to, and a clock that was put back says nothing."""
+    host = Host(clock, 8)
+    host.note(False)
+    host.paces.remember(KEY, 2, 0.0)
+    host.paces.remember(("other", 81), 2, -7200.0)
+    assert [(KEY, 4, 0.0), (("other", 81), 2, 0.0)] == list(host.paces.known())
+
+
+def test_remembered_many(clock: Clock) -> None:
+    """Not more hosts are remembered than are learnt of."""
+    host = Host(clock)
+    for number in range(5000):
+        host.paces.remember((f"h{number}", 80), 2, 1.0)
+    assert 4096 == len(host.paces.lowered)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings import (
     Log,
     Retention,
@@ -80,10 +79,24 @@ def test_nothing() -> None:
         ("listen = []", 1, "listen"),
         ("database = 'mysql://u:S3CR3T@h/'", 1, "database"),
         ("database = 3", 1, "database"),
-        ("broker = 'amqp://u:S3CR3T@h/'", 1, "broker"),
+        ("broker = 'amqp://u:S3CR3T@/'", 1, "broker"),
+        ("broker = 'amqp://u:S3CR3T@h:0/'", 1, "broker"),
+        ("broker = 'amqp://u:S3CR3T@h/a/b'", 1, "broker"),
+        ("broker = 'redis://u:S3CR3T@h/'", 1, "broker"),
+        ("broker = ['amqp://u:S3CR3T@h/']", 1, "broker"),
+        ("broker = 3", 1, "broker"),
+        ("storage = 'bytes'", 1, "storage"),
+        ("storage = 's3:///p?secret_access_key=S3CR3T'", 1, "storage"),
+        ("storage = 's3://b/p?secret_access_key=S3CR3T#x'", 1, "storage"),
+        ("storage = 'http://h/p?secret_access_key=S3CR3T'", 1, "storage"),
+        ("storage = 's3://[/p?secret_access_key=S3CR3T'", 1, "storage"),
+        ("key = 'key'", 1, "key"),
+        ("workers = -1", 1, "workers"),
+        ("workers = 257", 1, "workers"),
         ("\nroles = ['api', 'boss']", 2, "roles"),
         ("roles = []", 1, "roles"),
         ("[limits]\njobs = 0", 2, "limits.jobs"),
+        ("[limits]\ndatabase = 1", 2, "limits.database"),
         ("[limits]\n\ngrace = '3 parsecs'", 3, "limits.grace"),
         ("[limits]\nbody = '8X'", 2, "limits.body"),
         ("[limits]\njbos = 3", 2, "limits.jbos"),
@@ -150,8 +163,37 @@ def test_written() -> None:
     assert "S3CR3T" not in repr(settings)
 
 
-def test_broker() -> None:
-    """There is one broker so far; it may be named."""
-    assert ("local", None) == (Settings(broker="local").broker, Settings(broker=None).broker)
-    with pytest.raises(SettingsError, match="local"):
-        Settings(broker="amqp://h/")
+@pytest.mark.parametrize(
+    "url", ["local", None, "amqp://h", "amqp://u:p@h:5673/%2F", "amqps://u:p@[::1]/pulp?heartbeat=9"]
+)
+def test_broker(url: str | None) -> None:
+    """A broker is in the process, or has a URL."""
+    assert url == Settings(broker=url).broker
+
+
+@pytest.mark.parametrize("place", ["/srv", "s3://bucket", "s3://b/p/q?region=x", "gs://b/p", "az://container/p", None])
+def test_storage(place: str | None) -> None:
+    """A storage is a directory, or a bucket."""
+    assert place == Settings(storage=place).storage
+
+
+CLUSTER = """
+database = "postgresql://pulp:S3CR3T@db/pulp"
+broker = "amqp://pulp:S3CR3T@mq/pulp"
+storage = "s3://bucket/prefix?endpoint=http://rgw:7480&secret_access_key=S3CR3T"
+key = "/run/secrets/key"
+workers = 4
+"""
+
+
+def test_cluster() -> None:
+    """Three URLs make a member of a cluster; what is secret in them is shown and written nowhere."""
+    settings, mistakes = read_document(CLUSTER)
+    assert [] == mistakes
+    assert settings is not None
+    assert ("/run/secrets/key", 4) == (settings.key, settings.workers)
+    written = write_settings(settings, "toml") + write_settings(settings, "json")
+    assert "S3CR3T" not in repr(settings) + written.decode()
+    assert "amqp://***@mq/pulp" in repr(settings)
+    assert b'"amqp://mq/pulp"' in write_settings(Settings(broker="amqp://mq/pulp"))
+    assert b'"s3://bucket/prefix"' in write_settings(Settings(storage="s3://bucket/prefix"))

@@ -91,6 +91,22 @@ def test_error(threads: WriterThreads, inbox: Inbox, error: BaseException) -> No
     assert 1 == inbox.until(call(abs, -1))
 
 
+def test_quietly(threads: WriterThreads, inbox: Inbox) -> None:
+    """What is called quietly is done in turn, and the reactor hears only of failures."""
+    lane, seen = threads.lane(), []
+
+    def fail() -> None:
+        raise OSError("disk")
+
+    done = [lane.quietly(seen.append, number) for number in range(3)]
+    inbox.until(lane(seen.append, 3))
+    assert [0, 1, 2, 3] == seen
+    assert inbox.calls.empty()
+    assert not any(each.called for each in done)
+    with pytest.raises(OSError, match="disk"):
+        inbox.until(lane.quietly(fail))
+
+
 def test_told_once(threads: WriterThreads, inbox: Inbox) -> None:
     """Results that came together are given together."""
     call = threads.lane()

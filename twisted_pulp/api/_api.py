@@ -103,6 +103,7 @@ class API:
     # answering
     async def answer(self, route: Route, request: Any, **path: Any) -> None:
         """Answer *request*, to its end."""
+        request.route = f"{request.api_root}{route.path}"
         try:
             principal = NOBODY if route.scope is None else await self._principal(request)
             if route.scope is not None and not principal.may(route.scope):

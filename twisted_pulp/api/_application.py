@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from werkzeug.exceptions import HTTPException
 
 from twisted_pulp.api import (
+    _cluster,
     _description,
     _distributions,
     _downloads,
@@ -43,6 +44,7 @@ def routes() -> tuple[Route, ...]:
         _schedules,
         _tokens,
         _service,
+        _cluster,
         _description,
     ):
         found += module.ROUTES

@@ -18,14 +18,15 @@ from twisted_pulp.api._problems import Refused, wrong
 from twisted_pulp.api._query import query_of, value_of
 from twisted_pulp.api._route import Answer, Parameter, Route
 from twisted_pulp.documents import Page, read_document
+from twisted_pulp.unseen import escaped
 
-__all__ = ["Call", "send", "tag_of"]
+__all__ = ["SAFE", "Call", "send", "tag_of"]
 
 T = TypeVar("T")
 _MEDIA = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.I).fullmatch
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 #: Nothing of the API is for frames, or is content of another kind than it says.
-_SAFE = {
+SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -146,7 +147,7 @@ class Call:
         :raises Refused: when If-Match says that it is not.
         """
         wanted = self.request.requestHeaders.getRawHeaders(b"If-Match")
-        if wanted is not None and not _among(tag_of(msgspec.json.encode(document)), wanted, weak=False):
+        if wanted is not None and not _among(tag_of(escaped(msgspec.json.encode(document))), wanted, weak=False):
             raise Refused(status=412, detail="It was changed meanwhile.")
 
 
@@ -170,7 +171,9 @@ def send(request: Any, answer: Answer, kind: str = "application/json", *, end: b
     :param end: whether that is the end of it; else somebody else ends it.
     """
     body = answer.document if isinstance(answer.document, bytes) else msgspec.json.encode(answer.document)
-    headers = {"Content-Type": kind, **_SAFE, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if kind.endswith("json"):
+        body = escaped(body)
+    headers = {"Content-Type": kind, **SAFE, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
     headers |= answer.headers
     status = answer.status
     if request.method in (b"GET", b"HEAD", b"PATCH") and status == 200:

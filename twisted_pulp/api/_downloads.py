@@ -51,7 +51,6 @@ async def _create(call: Call) -> Answer:
     for at in range(0, len(wanted.items), _SLICE):
         specs += _specs(call.running, wanted.items[at : at + _SLICE], at)
         await deferLater(call.running.reactor, 0)
-    _check_paths(specs)
     submitted = await call.running.jobs.submit(
         KIND,
         {"remote": wanted.remote},
@@ -114,14 +113,6 @@ def _blocked(running: Any, url: str) -> PulpError | None:
     """Return why *url* must not be asked for, if its own text says so; what names lead to is seen later."""
     policy = getattr(running.context, "policy", None)
     return None if policy is None else policy.literal(url)
-
-
-def _check_paths(specs: Sequence[Any]) -> None:
-    seen: dict[str, int] = {}
-    for at, each in enumerate(specs):
-        first = seen.setdefault(each.path, at)
-        if first != at:
-            raise wrong(f"/items/{at}/path", f"item {first} has this path, too")
 
 
 async def _check_remote(call: Call, name: str | None) -> None:

@@ -10,9 +10,11 @@ from twisted.internet.interfaces import IReactorTime, ISSLTransport
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
+from twisted_pulp.api._call import SAFE
 from twisted_pulp.api._problems import Refused
 from twisted_pulp.streamer import ContentSite
 from twisted_pulp.streamer._channel import BODY, ContentChannel, ContentRequest, path_of
+from twisted_pulp.unseen import escaped
 
 __all__ = ["APISite"]
 
@@ -128,8 +130,8 @@ class APIChannel(ContentChannel):
 
     def send_refusal(self, refused: Refused) -> None:
         """Answer, and read nothing more of what the client sends."""
-        body = msgspec.json.encode(refused.problem(path_of(self._path).decode("utf-8", "replace")))
-        headers = {"Content-Type": "application/problem+json", "Cache-Control": "no-store", **refused.headers}
+        body = escaped(msgspec.json.encode(refused.problem(path_of(self._path).decode("utf-8", "replace"))))
+        headers = {"Content-Type": "application/problem+json", **SAFE, "Cache-Control": "no-store", **refused.headers}
         self.send_and_end(refused.status, headers, body)
 
     def loseConnection(self) -> None:

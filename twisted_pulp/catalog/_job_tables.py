@@ -1,4 +1,4 @@
-"""The tables of the daemon's work, and with them all of `metadata`."""
+"""The tables of the daemon's work."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from sqlalchemy import (
     false,
 )
 
+from twisted_pulp.catalog._claim_tables import metadata
 from twisted_pulp.catalog._dialects import BY_KEY, ONCE, some
-from twisted_pulp.catalog._linked import metadata
 
 __all__ = ["item", "job", "metadata", "schedule", "token"]
 

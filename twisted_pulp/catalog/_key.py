@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ import msgspec
 
 from twisted_pulp.errors import KeyRefused
 
-__all__ = ["Key"]
+__all__ = ["Key", "marks_of"]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _LONGEST = 4096
@@ -43,13 +44,7 @@ class Key:
 
         :raises KeyRefused: it is no key, no file, or others may read it.
         """
-        name = os.fspath(path)
-        for _ in range(2):
-            try:
-                return cls(*_read(name).split())
-            except FileNotFoundError:
-                _make(name)
-        return cls(*_read(name).split())
+        return cls(*_lines(os.fspath(path)))
 
     def seal(self, secrets: Mapping[str, object]) -> bytes:
         """Return *secrets*, plain data, sealed."""
@@ -69,6 +64,27 @@ class Key:
             raise KeyRefused(
                 "the secrets were sealed with another key; give the key file of then, or set them again"
             ) from error
+
+
+def marks_of(path: str) -> list[str]:
+    """
+    Return for each key in the file at *path*, which is made if missing, what tells it from others, and no more.
+
+    :raises KeyRefused: see `Key.open`.
+    """
+    found = [hmac.new(each, b"twisted_pulp catalog", "sha256").hexdigest() for each in _lines(path)]
+    if not found:
+        raise KeyRefused(f"the key file {path} has no key")
+    return found
+
+
+def _lines(name: str) -> list[bytes]:
+    for _ in range(2):
+        try:
+            return _read(name).split()
+        except FileNotFoundError:
+            _make(name)
+    return _read(name).split()
 
 
 def _read(name: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
 
-from twisted_pulp.catalog._job_tables import metadata
+from twisted_pulp.catalog._host_tables import metadata
 from twisted_pulp.catalog._migrations import HEAD
 from twisted_pulp.errors import CatalogDamaged
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
 from sqlalchemy import update as update_of
 
 from twisted_pulp.catalog import leases
@@ -15,7 +15,7 @@ from twisted_pulp.catalog._bulk import among, insert, json_text
 from twisted_pulp.catalog._job_tables import item, job
 from twisted_pulp.errors import JobNotFound
 
-__all__ = ["Ended", "ItemRow", "NewItem", "add", "again", "finish", "get", "list"]
+__all__ = ["Ended", "ItemRow", "NewItem", "add", "again", "finish", "get", "list", "twice"]
 
 
 class NewItem(msgspec.Struct, frozen=True):
@@ -94,6 +94,30 @@ def add(connection: Connection, job_id: int, new: Sequence[NewItem]) -> int:
     ]
     insert(connection, item, _NEW, rows)
     return total
+
+
+def twice(connection: Connection, job_id: int) -> tuple[int, int, str] | None:
+    """Return a path that a job has twice, behind the numbers of the second and the first item; None: there is none."""
+    found = connection.execute(_TWICE, {"job": job_id}).first()
+    if found is None:
+        return None
+    first, path = found
+    second = connection.scalars(_NEXT, {"job": job_id, "path": path, "first": first}).one()
+    return second, first, path
+
+
+_OF_JOB = item.c.job_id == bindparam("job")
+_TWICE = (
+    select(func.min(item.c.number).label("first"), item.c.path)
+    .where(_OF_JOB)
+    .group_by(item.c.path)
+    .having(func.count() > 1)
+    .order_by("first")
+    .limit(1)
+)
+_NEXT = select(func.min(item.c.number)).where(
+    _OF_JOB, item.c.path == bindparam("path"), item.c.number > bindparam("first")
+)
 
 
 def _text(digests: Mapping[str, str] | None) -> str | None:

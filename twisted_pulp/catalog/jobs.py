@@ -11,7 +11,9 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy import update as update_of
 from sqlalchemy.exc import IntegrityError
 
+from twisted_pulp.catalog._backlog import waiting
 from twisted_pulp.catalog._job_tables import job
+from twisted_pulp.catalog._parts import WHOLE, cancel_parts
 from twisted_pulp.errors import JobNotFound, JobStateError, KeyConflict
 
 __all__ = [
@@ -164,11 +166,16 @@ def _scheduled(connection: Connection, name: str | None) -> JobRow | None:
 
 
 def commit(
-    connection: Connection, id: int, key: str | None = None, fingerprint: str | None = None
+    connection: Connection,
+    id: int,
+    key: str | None = None,
+    fingerprint: str | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[JobRow, bool]:
     """
     Let a draft be a job; return it, and whether it is new, as `add` does. A draft that is not needed stays one.
 
+    :param more: what its payload gets; default None: nothing.
     :raises KeyConflict: when the key belongs to a job with another fingerprint.
     :raises JobNotFound: when the draft is not there any more.
     """
@@ -178,7 +185,9 @@ def commit(
     known = _known(connection, key, draft.owner, fingerprint)
     if known is not None:
         return known, False
-    changed = update_of(job).where(job.c.id == id).values(state="waiting", key=key, fingerprint=fingerprint)
+    payload = {**draft.payload, **(more or {})}
+    values = {"state": "waiting", "key": key, "fingerprint": fingerprint, "payload": payload}
+    changed = update_of(job).where(job.c.id == id).values(values)
     try:
         with connection.begin_nested():
             return JobRow(*connection.execute(changed.returning(*job.c)).one()), True
@@ -218,6 +227,8 @@ def list(  # noqa: A001 -- read with its module: jobs.list
     """
     statement = select(job).order_by(job.c.id.desc()).limit(limit)
     wanted = {"kind": kind, "remote": remote, "owner": owner}
+    if kind is None:
+        statement = statement.where(WHOLE)
     for name, value in wanted.items():
         if value is not None:
             statement = statement.where(job.c[name] == value)
@@ -235,17 +246,9 @@ def _rows(connection: Connection, statement: Select[Any]) -> Sequence[JobRow]:
 def counts(connection: Connection) -> dict[str, int]:
     """Return how many jobs each state has."""
     found: dict[str, int] = dict.fromkeys(STATES, 0)
-    statement = select(job.c.state, func.count()).where(_SEEN).group_by(job.c.state)
+    statement = select(job.c.state, func.count()).where(_SEEN, WHOLE).group_by(job.c.state)
     found.update((state, number) for state, number in connection.execute(statement))
     return found
-
-
-def waiting(connection: Connection) -> int:
-    """Return how many items are not done yet; a job without items is one."""
-    left = func.sum(job.c.total - job.c.done - job.c.failed)
-    statement = select(left, func.count()).where(job.c.state.in_(("waiting", "running", "paused")))
-    plain = select(func.count()).where(job.c.state.in_(("waiting", "running", "paused")), job.c.total == 0)
-    return int(connection.execute(statement).one()[0] or 0) + int(connection.scalar(plain) or 0)
 
 
 def change(connection: Connection, uid: str, verb: str, now: float) -> tuple[JobRow, bool]:
@@ -264,6 +267,8 @@ def change(connection: Connection, uid: str, verb: str, now: float) -> tuple[Job
     if row.state not in allowed:
         raise JobStateError(uid, row.state, verb)
     values: dict[str, Any] = {"state": to, "fence": row.fence + 1, "holder": None}
+    if to in ("cancelled", "paused"):
+        cancel_parts(connection, row.id, now)
     if verb == "cancel":
         values["finished"] = now
     elif verb == "retry":

@@ -29,9 +29,11 @@ __all__ = [
     "candidates",
     "drop",
     "end",
+    "held",
     "hold",
     "progress",
     "promote",
+    "ready",
     "running",
 ]
 
@@ -46,7 +48,7 @@ WITH RECURSIVE lane(remote) AS (
 )
 SELECT job.id, job.remote, job.rank FROM lane JOIN job ON job.id = (
     SELECT id FROM job AS other
-    WHERE other.state = 'waiting' AND other.run_after IS NULL AND other.remote = lane.remote
+    WHERE other.state = 'waiting' AND other.run_after IS NULL AND other.remote = lane.remote AND other.kind <> :without
     ORDER BY other.rank, other.id LIMIT 1
 ) WHERE lane.remote IS NOT NULL
 """)
@@ -79,9 +81,13 @@ class Lost:
     error: str | None = None
 
 
-def candidates(connection: Connection) -> tuple[list[Candidate], dict[str, int]]:
-    """Return the first job of each remote, and how many jobs of each remote are running."""
-    found = [Candidate(*row) for row in connection.execute(_CANDIDATES)]
+def candidates(connection: Connection, without: str = "") -> tuple[list[Candidate], dict[str, int]]:
+    """
+    Return the first job of each remote, and how many jobs of each remote are running.
+
+    :param without: jobs of this kind are left out; default: none are.
+    """
+    found = [Candidate(*row) for row in connection.execute(_CANDIDATES, {"without": without})]
     if not found:
         return found, {}
     busy = select(job.c.remote, func.count()).where(job.c.state == "running").group_by(job.c.remote)
@@ -141,6 +147,21 @@ def beat(connection: Connection, holder: str, ids: Collection[int]) -> dict[int,
     changed = ours.values(beat=job.c.beat + 1).returning(job.c.id, job.c.fence)
     rows = connection.execute(changed, {"ids": list(ids)})
     return {number: fence for number, fence in rows}  # noqa: C416 -- rows are no pairs to mypy
+
+
+def held(connection: Connection, ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Return fence and rank of those of these jobs that run."""
+    rows = connection.execute(_HELD, {"ids": list(ids)})
+    return {number: (fence, rank) for number, fence, rank in rows}
+
+
+_HELD = select(job.c.id, job.c.fence, job.c.rank).where(job.c.state == "running", among(job.c.id, "ids"))
+
+
+def ready(connection: Connection) -> int:
+    """Return how many jobs wait for nothing but somebody to run them."""
+    statement = select(func.count()).where(text("state = 'waiting' AND run_after IS NULL")).select_from(job)
+    return connection.scalar(statement) or 0
 
 
 def running(connection: Connection) -> Sequence[JobRow]:

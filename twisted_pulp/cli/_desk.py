@@ -78,10 +78,12 @@ class Desk:
     async def _work_elsewhere(self, url: str) -> None:
         from twisted_pulp.client import Client
         from twisted_pulp.context import Context
+        from twisted_pulp.settings import TLS, Remote
 
         context = Context(self.reactor)
         try:
-            self.server = Client(context, url, token=self.place.token)
+            reach = Remote(tls=TLS(ca_cert=self.place.ca))
+            self.server = Client(context, url, token=self.place.token, reach=reach)
             await self._act(self)
         finally:
             await context.close()

@@ -22,7 +22,8 @@ class Place(NamedTuple):
     :ivar json: whether the answer is one document, for a program.
     :ivar server: URL of the daemon that does it; None: it is done here.
     :ivar token: of its API, or None.
-    :ivar storage: path of the directory with the bytes, or None: in the data directory.
+    :ivar ca: path of a PEM file with the authority of the server's certificate, or None: the platform's.
+    :ivar storage: path of the directory with the bytes, or URL of a bucket, or None: in the data directory.
     """
 
     given: str | None = None
@@ -30,6 +31,7 @@ class Place(NamedTuple):
     json: bool = False
     server: str | None = None
     token: str | None = None
+    ca: str | None = None
     storage: str | None = None
 
     @property
@@ -47,13 +49,14 @@ def placed(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--api-token-file", metavar="FILE", help="First line: the token of its API.", **_kept("token", _first_line)
         ),
+        click.option("--server-ca", metavar="FILE", help="Authority of its certificate (PEM).", **_kept("ca")),
         click.option("--server", metavar="URL", help="Let the daemon there do it; unix:PATH too.", **_kept("server")),
         click.option("--json", "json", is_flag=True, help="Answer with one JSON document.", **_kept("json")),
         click.option(
             "--storage",
             metavar="DIR",
-            help="Where the bytes are.  [default: in DIR]",
-            **_kept("storage", os.path.abspath),
+            help="Where the bytes are; s3://BUCKET/PREFIX too.  [default: in DIR]",
+            **_kept("storage", storage_of),
         ),
         click.option("--database", metavar="URL", help="Where the catalog is.  [default: in DIR]", **_kept("database")),
         click.option("--data", metavar="DIR", help=f"Where everything is kept.  [{_DEFAULT}]", **_kept("given")),
@@ -73,6 +76,11 @@ def _kept(field: str, read: Callable[[Any], Any] = lambda value: value) -> dict[
     return {"callback": keep, "expose_value": False}
 
 
+def storage_of(given: str) -> str:
+    """Return *given*, the URL of a bucket or a path, which becomes absolute."""
+    return given if "://" in given else os.path.abspath(given)
+
+
 def _first_line(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
@@ -90,4 +98,11 @@ def place() -> Place:
     return Place(**given)  # type: ignore[arg-type]
 
 
-_VARIABLES = {"given": "DATA", "database": "DATABASE", "storage": "STORAGE", "server": "SERVER", "token": "TOKEN"}
+_VARIABLES = {
+    "given": "DATA",
+    "database": "DATABASE",
+    "storage": "STORAGE",
+    "server": "SERVER",
+    "ca": "SERVER_CA",
+    "token": "TOKEN",
+}

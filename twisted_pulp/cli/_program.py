@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from twisted_pulp.cli._cluster_group import cluster
 from twisted_pulp.cli._commands import cleanup, export, jobs, sync, verify
 from twisted_pulp.cli._distribution_group import distribution, serve
 from twisted_pulp.cli._groups import remote, repository
@@ -106,5 +107,5 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     return run(config, names, probe)
 
 
-for _each in (sync, verify, cleanup, export, repository, remote, distribution, job, token, status, serve):
+for _each in (sync, verify, cleanup, export, repository, remote, distribution, job, token, status, cluster, serve):
     program.add_command(_each)

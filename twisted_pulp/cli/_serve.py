@@ -6,7 +6,7 @@ import gc
 import os
 from typing import Any
 
-from twisted_pulp.cli._place import Place
+from twisted_pulp.cli._place import Place, storage_of
 
 __all__ = ["serve"]
 
@@ -26,7 +26,7 @@ def serve(
     given: dict[str, Any] = {
         "data": place.given and os.path.abspath(place.given),
         "database": place.database,
-        "storage": place.storage and os.path.abspath(place.storage),
+        "storage": place.storage and storage_of(place.storage),
         "listen": endpoints,
         "roles": roles,
         "log": log_format or ("json" if place.json else None),

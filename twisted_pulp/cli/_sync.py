@@ -67,11 +67,14 @@ class Syncing:
 
     async def _synced(self, desk: Desk) -> SyncResult:
         from twisted_pulp.content import content_type, synchronize
+        from twisted_pulp.upkeep import KeptPaces
 
         options, data = self._options, desk.data
         kind = content_type(options.type)
         upstream = await data.catalog.write(prepared, data.catalog.key, options)
         context = Context(desk.reactor, connections=options.jobs, per_host=options.jobs)
+        paces = KeptPaces(context, data.catalog)
+        await paces.load()
         try:
             return await synchronize(
                 kind,
@@ -89,6 +92,7 @@ class Syncing:
                 concurrency=options.jobs,
             )
         finally:
+            await paces.save()
             await context.close()
 
     def _shown(self) -> list[Any]:

@@ -13,6 +13,7 @@ from twisted_pulp.client._repositories import Repositories
 from twisted_pulp.client._wire import Wire, path_of
 from twisted_pulp.context import Context
 from twisted_pulp.documents import (
+    Cluster,
     Distribution,
     NewToken,
     Readiness,
@@ -75,6 +76,10 @@ class Client:
     async def ready(self) -> Readiness:
         """Return whether the daemon takes work; `ServerError` 503 when it does not."""
         return await self._wire.get(Readiness, "/ready")
+
+    async def cluster(self) -> Cluster:
+        """Return the daemons that share its catalog, and what they share."""
+        return await self._wire.get(Cluster, "/cluster")
 
     async def storage(self) -> Storage:
         """Return how much is kept."""

@@ -1,5 +1,6 @@
 """The documents of the API: what is asked and answered, as values."""
 
+from twisted_pulp.documents._cluster import Cluster, Engine, Node
 from twisted_pulp.documents._distributions import Distribution, DistributionChange, NewDistribution
 from twisted_pulp.documents._downloads import Digests, NewDownload, NewDownloads
 from twisted_pulp.documents._jobs import Item, Job, Priority
@@ -13,9 +14,11 @@ from twisted_pulp.documents._tokens import NewToken, Token, TokenSecret
 from twisted_pulp.documents._work import NewCleanup, NewSchedule, NewSync, NewVerification, Schedule
 
 __all__ = [
+    "Cluster",
     "Digests",
     "Distribution",
     "DistributionChange",
+    "Engine",
     "Fault",
     "Health",
     "InvalidDocument",
@@ -31,6 +34,7 @@ __all__ = [
     "NewSync",
     "NewToken",
     "NewVerification",
+    "Node",
     "Page",
     "Priority",
     "Problem",

@@ -7,6 +7,8 @@ Everything this package raises on purpose::
      |   +- StorageFull (also a WriterError)
      |   +- NotStored
      |   +- StorageDamaged
+     |   +- StorageRefused
+     |   +- StorageUnavailable
      |   +- DataInUse
      +- CatalogError
      |   +- CatalogLocked
@@ -27,8 +29,10 @@ Everything this package raises on purpose::
      |   +- Stopping
      |   +- LeaseLost
      |   +- ItemsFailed
+     +- BrokerUnavailable
      +- TooManyFailed
      +- DownloadError
+         +- FetchFailed
          +- HTTPStatusError
          |   +- NotFound
          |   +- NotAuthorized
@@ -121,12 +125,15 @@ from twisted_pulp.errors._file import (
     SizeMismatch,
     StorageDamaged,
     StorageFull,
+    StorageRefused,
+    StorageUnavailable,
     TooLarge,
     Truncated,
     Unproven,
     WriterError,
 )
 from twisted_pulp.errors._jobs import (
+    BrokerUnavailable,
     ItemsFailed,
     JobError,
     JobNotFound,
@@ -143,11 +150,12 @@ from twisted_pulp.errors._root import (
     StorageError,
     shown,
 )
-from twisted_pulp.errors._sync import TooManyFailed
+from twisted_pulp.errors._sync import FetchFailed, TooManyFailed
 
 __all__ = [
     "BindError",
     "BlockedAddress",
+    "BrokerUnavailable",
     "Cancelled",
     "CatalogDamaged",
     "CatalogError",
@@ -166,6 +174,7 @@ __all__ = [
     "DownloadError",
     "DownloadTimeout",
     "DraftLost",
+    "FetchFailed",
     "HTTPStatusError",
     "HeadersTimeout",
     "HookError",
@@ -201,6 +210,8 @@ __all__ = [
     "StorageDamaged",
     "StorageError",
     "StorageFull",
+    "StorageRefused",
+    "StorageUnavailable",
     "StreamReset",
     "TLSError",
     "TooLarge",

@@ -19,6 +19,8 @@ __all__ = [
     "SizeMismatch",
     "StorageDamaged",
     "StorageFull",
+    "StorageRefused",
+    "StorageUnavailable",
     "TooLarge",
     "Truncated",
     "Unproven",
@@ -148,3 +150,17 @@ class NotStored(StorageError):
 
 class StorageDamaged(StorageError):
     """Something in the storage's directory is not what was put there: the detail says what."""
+
+
+class StorageRefused(StorageError):
+    """The object store refuses what was asked of it: look at its credentials, region and endpoint, and at the clock."""
+
+
+class StorageUnavailable(StorageError):
+    """
+    The object store is out of reach: what was waiting for it can be tried again when it is back.
+
+    :cvar retryable: true.
+    """
+
+    retryable = True

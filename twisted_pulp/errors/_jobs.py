@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted_pulp.errors._root import PulpError
 
 __all__ = [
+    "BrokerUnavailable",
     "ItemsFailed",
     "JobError",
     "JobNotFound",
@@ -130,3 +131,9 @@ class Stopping(JobError):
 
     def __str__(self) -> str:
         return "the daemon is about to stop, and takes nothing new"
+
+
+class BrokerUnavailable(PulpError):
+    """The broker cannot be reached, or takes no more: workers find what waits by themselves, only later."""
+
+    retryable = True

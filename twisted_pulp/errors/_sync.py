@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from twisted_pulp.errors._root import PulpError
+from twisted_pulp.errors._root import DownloadError, PulpError
 
-__all__ = ["TooManyFailed"]
+__all__ = ["FetchFailed", "TooManyFailed"]
+
+
+class FetchFailed(DownloadError):
+    """
+    Another process, which fetches a part of a sync, could not fetch a file: it says why.
+
+    :ivar retryable: whether trying again may help, as that process says.
+    """
+
+    def __init__(self, url: str = "", detail: str = "", *, retryable: bool = False) -> None:
+        super().__init__(url, detail)
+        self.retryable = retryable
 
 
 class TooManyFailed(PulpError):

@@ -237,6 +237,9 @@ class Stream:
         self._held = False
         self._connection.wake(self)
 
+    def read_by(self, response: Any, size: int | None) -> None:
+        """Nothing: all streams are read together."""
+
     def give_up(self, reason: Failure | None = None) -> None:
         """End the stream, not the connection; without *reason* who waits is told at the end of this turn."""
         self._connection.reset(self, ErrorCodes.CANCEL)

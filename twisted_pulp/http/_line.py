@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,11 +18,23 @@ from twisted_pulp.http._silence import Silence
 
 __all__ = ["LARGE", "Line"]
 
-#: Bytes of a large read, the best size there is (docs/performance.md), and of a body that is worth it.
+#: Bytes of a large read, and of a body that is worth it; who writes a file that is alone may want more.
 LARGE = 256 << 10
+# Bytes that glibc goes to the system for, and half of what it keeps from it, once so much was given back in one piece.
+_KEPT = 4 << 20
 
 
 def _nothing() -> None: ...
+
+
+@cache
+def _keep_memory() -> None:
+    """
+    Have glibc keep some memory that is free: else what lies at the end of its heap goes back after each large read.
+
+    To get cleared pages anew took a twentieth of one big file. Without glibc this does nothing.
+    """
+    bytes(_KEPT)  # is never touched, so it takes no memory
 
 
 @implementer(IHandshakeListener)
@@ -162,6 +175,13 @@ class Line(Protocol):
     def _read_much(self) -> None:
         self._reads_much = True
         self._raw.bufferSize = LARGE
+        _keep_memory()
+
+    def read_by(self, response: Any, size: int | None) -> None:
+        """Read up to *size* bytes at a time for as long as *response* is in progress; None: as many as for others."""
+        # TLS would take the pieces apart, and has copies of them meanwhile.
+        if response is self._response and self._reads_much and self._raw is self.transport:
+            self._raw.bufferSize = LARGE if size is None else size
 
     def _read_little(self) -> None:
         self._reads_much = False

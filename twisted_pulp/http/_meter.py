@@ -211,6 +211,12 @@ class Meter(Protocol):
         self._unwanted = False
         self._go_on()
 
+    def read_by(self, size: int | None) -> None:
+        """Let up to *size* bytes come at a time, unless there is a limit; None: as many as usual."""
+        read_by = getattr(self._below, "read_by", None)
+        if read_by is not None and not self._rates.metered:
+            read_by(size)
+
     def stopProducing(self) -> None:
         """Give the rest of the body up."""
         self._stop()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -72,7 +72,7 @@ class Paces:
 
     def __init__(self, clock: IReactorTime, cap: int, caps: Mapping[object, Cap]) -> None:
         self._clock, self._cap, self._caps = clock, cap, caps
-        self.lowered: dict[object, Pace] = {}
+        self.lowered: dict[Any, Pace] = {}
 
     def begun(self, key: object, cap: Cap) -> Cap:
         """Return *cap*, that of a host from now on; it allows what was learnt of the host."""
@@ -101,6 +101,29 @@ class Paces:
             del self.lowered[key]
         if cap is not None:
             cap.allow(pace.allowed)
+
+    def known(self) -> Iterator[tuple[tuple[str, int], int, float]]:
+        """Give host and port, requests at once, and seconds since its last answer, of each host in `lowered`."""
+        now = self._clock.seconds()
+        for key in list(self.lowered):
+            pace = self._of(key, now)
+            if pace is not None:
+                yield key, pace.allowed, now - pace.heard
+
+    def remember(self, key: object, allowed: int, ago: float) -> None:
+        """
+        Go on with what was learnt in another process; what was learnt here stays.
+
+        :param key: host and port.
+        :param allowed: requests at once.
+        :param ago: seconds since the last answer.
+        """
+        if key in self.lowered or not 1 <= allowed < self._cap or ago > _LONG or len(self.lowered) >= _MANY:
+            return
+        pace = self.lowered[key] = Pace(allowed)
+        pace.heard = self._clock.seconds() - max(0.0, ago)
+        if key in self._caps:
+            self._caps[key].allow(allowed)
 
     def _of(self, key: object, now: float) -> Pace | None:
         pace = self.lowered.get(key)

@@ -26,6 +26,8 @@ class _Source(Protocol):
 
     def resume(self, response: Any) -> None: ...
 
+    def read_by(self, response: Any, size: int | None) -> None: ...
+
     def give_up(self) -> None: ...
 
 
@@ -187,6 +189,11 @@ class Response:
         self._held = False
         if self._connection is not None and self._delivered:
             self._connection.resume(self)
+
+    def read_by(self, size: int | None) -> None:
+        """Let up to *size* bytes come at a time, if that can be; None: as many as usual."""
+        if self._connection is not None:
+            self._connection.read_by(self, size)
 
     def stopProducing(self) -> None:
         """Give the rest of the body up, and the connection with it: even over TLS nothing more is read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_pulp.catalog import Catalog, items, jobs, retention
 from twisted_pulp.catalog.jobs import JobRow
-from twisted_pulp.jobs._intake import Quota, kept
+from twisted_pulp.jobs._intake import Quota, kept, twice
 from twisted_pulp.jobs._values import ItemSpec, Submitted
 
 __all__ = ["Draft"]
@@ -32,6 +32,7 @@ class Draft:
     _quota: Quota
     _commit: Callable[[JobRow, bool], Submitted]
     _over: Callable[[str], object]
+    _carried: Callable[[], Mapping[str, Any]] = dict
     total: int = field(init=False, default=0)
 
     def add(self, specs: Sequence[ItemSpec]) -> Deferred[int]:
@@ -53,12 +54,18 @@ class Draft:
 
         :param key: idempotency key; default None.
         :param fingerprint: of the request, which is only known at its end; default None.
-        :returns: a Deferred, as of `Jobs.submit`.
+        :returns: a Deferred, as of `Jobs.submit`. It fails with `SettingsError` naming an item that goes where another
+            one goes.
         """
         return Deferred.fromCoroutine(self._committed(key, fingerprint))
 
     async def _committed(self, key: str | None, fingerprint: str | None) -> Submitted:
-        row, fresh = await self._catalog.write(jobs.commit, self._row.id, key, fingerprint)
+        more = self._carried()
+        found = await self._catalog.read(items.twice, self._row.id)
+        if found is not None:
+            second, first, path = found
+            raise twice(f"{second}.path", first, path)
+        row, fresh = await self._catalog.write(jobs.commit, self._row.id, key, fingerprint, more)
         if fresh:
             self._over(self._row.uid)
         else:

@@ -7,12 +7,13 @@ from typing import Any
 
 from attrs import define, field
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import Catalog, items, jobs
-from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, shown
+from twisted_pulp.catalog import Catalog, items, jobs, leases
+from twisted_pulp.errors import KeyRefused, PulpError, QueueFull, SettingsError, shown
 from twisted_pulp.jobs._values import ItemSpec
 
-__all__ = ["Quota", "kept", "submitted"]
+__all__ = ["Quota", "check_paths", "kept", "submitted"]
 
 #: Seconds for which it is known how much waits; what comes meanwhile is counted.
 _KNOWN = 1.0
@@ -25,16 +26,20 @@ class Quota:
 
     :param catalog: knows how much does.
     :param reactor: its clock.
-    :param limit: items; None: any number.
+    :ivar limit: items; None: any number.
     :ivar refusal: why nothing may be handed in now, such as a full disk; or None.
     """
 
     _reactor: Any
     _catalog: Catalog
-    _limit: int | None
+    limit: int | None
     refusal: PulpError | None = field(init=False, default=None)
     _waiting: int = field(init=False, default=0)
     _until: float | None = field(init=False, default=None)
+
+    def ready(self) -> Deferred[int]:
+        """Return a Deferred of how many jobs wait for nothing but a worker."""
+        return self._catalog.read(leases.ready)
 
     async def admit(self, count: int) -> None:
         """
@@ -45,7 +50,7 @@ class Quota:
         """
         if self.refusal is not None:
             raise self.refusal
-        if self._limit is None:
+        if self.limit is None:
             return
         if self._until is None or self._reactor.seconds() >= self._until:
             began = self._reactor.seconds()
@@ -53,9 +58,23 @@ class Quota:
             now = self._reactor.seconds()
             # Where much waits, to count it takes a while: that is done the less often.
             self._until = now + max(_KNOWN, 20 * (now - began))
-        if self._waiting + count > self._limit:
-            raise QueueFull(self._waiting, self._limit)
+        if self._waiting + count > self.limit:
+            raise QueueFull(self._waiting, self.limit)
         self._waiting += count
+
+
+def check_paths(specs: Sequence[ItemSpec]) -> None:
+    """:raises SettingsError: naming the first of *specs* that goes where another one goes."""
+    seen: dict[str, int] = {}
+    for at, each in enumerate(specs):
+        first = seen.setdefault(each.path, at)
+        if first != at:
+            raise twice(f"items.{at}.path", first, each.path)
+
+
+def twice(field: str, first: int, path: str) -> SettingsError:
+    """Return what is raised for the path of a second item."""
+    return SettingsError(field, path, f"that of one item alone; item {first} has it, too")
 
 
 def kept(specs: Sequence[ItemSpec], key: Any) -> list[items.NewItem]:

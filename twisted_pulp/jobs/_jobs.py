@@ -9,13 +9,14 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, jobs, retention
 from twisted_pulp.catalog.jobs import STATES, JobRow, NewJob
-from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.errors import BrokerUnavailable, PulpError, SettingsError
 from twisted_pulp.jobs._broker import IBroker
 from twisted_pulp.jobs._draft import Draft
-from twisted_pulp.jobs._intake import Quota, submitted
+from twisted_pulp.jobs._intake import Quota, check_paths, submitted
 from twisted_pulp.jobs._looking import again, item_at, items_of, listed
 from twisted_pulp.jobs._telling import Tell, Telling
 from twisted_pulp.jobs._values import Item, ItemSpec, Job, Page, Submitted, job_of
@@ -42,8 +43,11 @@ class Jobs:
     :param tell: called with "job" and what is known of one, at each change of its state and four times a second at
         most while it runs; and with "item" for each that failed. Default: nobody is told.
     :param queued: items that may wait; default None: any number.
+    :ivar carried: called for what the payload of a job gets beside what is asked for: where it comes from.
     :ivar runs: what runs in this process, by the jobs' uids.
     """
+
+    _log = Logger()
 
     reactor: Any
     catalog: Catalog
@@ -51,6 +55,7 @@ class Jobs:
     now: Callable[[], float] = field(kw_only=True, default=time.time)
     _tell: Tell = field(kw_only=True, default=lambda event, data: None)
     _queued: int | None = field(kw_only=True, default=None)
+    carried: Callable[[], Mapping[str, Any]] = field(init=False, default=dict)
     runs: dict[str, Any] = field(init=False, factory=dict)
     telling: Telling = field(init=False)
     quota: Quota = field(init=False)
@@ -89,7 +94,7 @@ class Jobs:
         :param after: seconds since the epoch before which it is not begun; default None: at once.
         :param schedule: name of the schedule that it is of: while one such job is unfinished, there is no other.
         :returns: a Deferred that fires when the job is on the disk. It fails with `KeyConflict`, `QueueFull`,
-            `StorageFull` or `CatalogError`.
+            `StorageFull`, `CatalogError`, or `SettingsError` naming an item that goes where another one goes.
         :raises SettingsError: naming what is not as it must be.
         """
         new = self._new(kind, payload, priority, remote, owner, key, fingerprint, schedule, after)
@@ -105,7 +110,7 @@ class Jobs:
         return NewJob(
             uid=secrets.token_urlsafe(16),
             kind=kind,
-            payload=payload,
+            payload={**payload, **self.carried()},
             priority=priority,
             remote=remote,
             owner=owner,
@@ -116,6 +121,7 @@ class Jobs:
         )
 
     async def _submit(self, new: NewJob, specs: Sequence[ItemSpec]) -> Submitted:
+        check_paths(specs)
         await self.quota.admit(len(specs) or 1)
         row, fresh = await self.catalog.write(submitted, new, specs, self.catalog.key, self.now())
         return self._handed_in(row, fresh)
@@ -124,7 +130,7 @@ class Jobs:
         job = job_of(row)
         if fresh:
             self.telling.changed(job)
-            self.broker.publish(job.uid)
+            self.dispatch(job.uid)
         return Submitted(job, fresh)
 
     def draft(
@@ -149,7 +155,7 @@ class Jobs:
         await self.quota.admit(0)
         self._drafts.add(new.uid)
         row, _ = await self.catalog.write(jobs.add, new, self.now(), "draft")
-        return Draft(self.catalog, row, self.quota, self._handed_in, self._drafts.discard)
+        return Draft(self.catalog, row, self.quota, self._handed_in, self._drafts.discard, self.carried)
 
     def recover(self, before: float | None = None) -> Deferred[int]:
         """
@@ -244,7 +250,7 @@ class Jobs:
                 run.lose()
             self.telling.changed(job)
             if job.state == "waiting":
-                self.broker.publish(uid)
+                self.dispatch(uid)
         return job
 
     def resume(self, uid: str) -> Deferred[Job]:
@@ -276,6 +282,12 @@ class Jobs:
         while await self.catalog.write(retention.sweep, _BATCH):
             pass
         return job
+
+    def dispatch(self, uid: str) -> None:
+        """Tell workers of a job; those that are not told find it when they look."""
+        told = self.broker.publish(uid)
+        told.addErrback(lambda why: why.trap(BrokerUnavailable) and None)
+        told.addErrback(lambda why: self._log.failure("job {uid} was not dispatched", failure=why, uid=uid))
 
     def refuse(self, why: PulpError | None) -> None:
         """Let everything that is handed in fail with *why*; None: accept it again."""

@@ -204,7 +204,7 @@ class Scheduler:
             return
         if made is not None and fresh:
             jobs.telling.changed(job_of(made))
-            jobs.broker.publish(made.uid)
+            jobs.dispatch(made.uid)
         elif made is not None:
             self._log.info("the schedule {name} waits: {uid} is not over", name=row.name, uid=made.uid)
         for each in rows:

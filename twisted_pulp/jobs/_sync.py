@@ -14,6 +14,7 @@ from twisted_pulp.catalog import Catalog, remotes, repositories
 from twisted_pulp.context import Context
 from twisted_pulp.errors import NotInCatalog, SettingsError
 from twisted_pulp.interfaces import IStorage
+from twisted_pulp.jobs._crew import Crew
 from twisted_pulp.jobs._kind import IJobKind
 from twisted_pulp.jobs._task import Task
 from twisted_pulp.settings import Remote
@@ -39,6 +40,7 @@ class SyncKind:
     :param catalog: what is known.
     :param storage: where the files go.
     :param concurrency: downloads in flight in one sync; default None: as many as the context can use.
+    :param crew: the processes that fetch a part; default None: this one fetches all.
     """
 
     yields = False
@@ -46,6 +48,7 @@ class SyncKind:
     _catalog: Catalog
     _storage: IStorage
     concurrency: int | None = field(kw_only=True, default=None)
+    crew: Crew | None = field(kw_only=True, default=None)
 
     def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
         """Sync; see `IJobKind.run`."""
@@ -69,6 +72,8 @@ class SyncKind:
             remote_id=number,
             concurrency=self.concurrency,
             now=task.now,
+            crew=None if self.crew is None else self.crew.of(task),
+            hold=task.hold,
             **options,
         )
         # What observers are told comes now and then; these are the figures of the end.

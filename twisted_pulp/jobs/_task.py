@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
+from sqlalchemy import Connection
 
-from twisted_pulp.catalog import Catalog, items
+from twisted_pulp.catalog import Catalog, items, leases
 from twisted_pulp.catalog.items import Ended, ItemRow
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.jobs._telling import Telling
@@ -24,6 +25,7 @@ class Task:
     One run of a job. Everything it writes is refused with `LeaseLost` once the job is somebody else's.
 
     :ivar job: as it was when the run began.
+    :ivar row: of the catalog, with the fence of the run.
     :ivar last: whether no other run follows when this one fails.
     :ivar stopping: whether to begin nothing new, and to end without it.
     :ivar cancelled: whether the run was broken off.
@@ -33,7 +35,7 @@ class Task:
     catalog: Catalog
     _telling: Telling
     now: Any
-    _row: JobRow
+    row: JobRow
     last: bool
     job: Job = field(init=False)
     stopping: bool = field(init=False, default=False)
@@ -44,7 +46,7 @@ class Task:
     _coming: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
-        row = self._row
+        row = self.row
         self.job = job_of(row)
         self._figures = {"total": row.total, "done": row.done, "failed": row.failed, "bytes": row.bytes}
 
@@ -56,7 +58,7 @@ class Task:
         """
         after = -1
         while not self.stopping:
-            page = await self.catalog.read(items.list, self._row.id, state="waiting", after=after, limit=batch)
+            page = await self.catalog.read(items.list, self.row.id, state="waiting", after=after, limit=batch)
             if not page:
                 return
             after = page[-1].number
@@ -69,13 +71,21 @@ class Task:
             url = str(self.catalog.key.unseal(row.secret)["url"])
         return Wanted(row.number, url, row.path, row.size, row.digests)
 
+    def hold(self, connection: Connection) -> None:
+        """
+        Make sure that the job is still ours, until the end of the transaction.
+
+        :raises LeaseLost: it is not.
+        """
+        leases.hold(connection, self.row.id, self.row.fence, self.row.uid)
+
     async def finished(self, ended: Sequence[Ended]) -> None:
         """
         Note what became of items, together in one transaction.
 
         :raises LeaseLost: the job is not ours any more, and nothing is noted.
         """
-        row = self._row
+        row = self.row
         changed = await self.catalog.write(items.finish, row.id, row.fence, row.uid, ended, self.now())
         for name, more in zip(("done", "failed", "bytes"), changed, strict=True):
             self._figures[name] += more

@@ -9,6 +9,7 @@ from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from twisted_pulp.catalog._parts import PARTS
 from twisted_pulp.jobs._values import Job
 
 __all__ = ["Tell", "Telling"]
@@ -36,6 +37,8 @@ class Telling:
 
     def changed(self, job: Job, **more: Any) -> None:
         """Tell of another state at once."""
+        if job.kind in PARTS:
+            return
         self._latest.pop(job.uid, None)
         call = self._calls.pop(job.uid, None)
         if call is not None:
@@ -44,6 +47,8 @@ class Telling:
 
     def progressed(self, job: Job, **more: Any) -> None:
         """Tell how far a job is, unless something newer comes soon."""
+        if job.kind in PARTS:
+            return
         self._latest[job.uid] = _data(job, more)
         if job.uid not in self._calls:
             self._flush(job.uid)

@@ -80,12 +80,12 @@ def crowding(
 
 
 def begun(
-    connection: Connection, holder: str, turns: Turns, now: float, longest: float, due: list[int]
+    connection: Connection, holder: str, turns: Turns, now: float, longest: float, due: list[int], without: str = ""
 ) -> JobRow | None:
-    """Begin the job whose turn it is; None: there is none."""
+    """Begin the job whose turn it is, of those that are not of the kind *without*; None: there is none."""
     leases.promote(connection, now, longest, due)
     while True:
-        found, running = leases.candidates(connection)
+        found, running = leases.candidates(connection, without)
         if not found:
             return None
         row = leases.begin(connection, turns.best(found, running).id, holder, now)

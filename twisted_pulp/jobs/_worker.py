@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.errors import PulpError
+from twisted_pulp.jobs._broker import Delivery
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import UNKNOWN
 from twisted_pulp.jobs._outcome import BACKOFF, Outcome, after_death, after_run
@@ -23,6 +24,7 @@ from twisted_pulp.jobs._task import Task
 from twisted_pulp.jobs._turns import Place, Turns, begun, crowding
 from twisted_pulp.jobs._values import job_of
 from twisted_pulp.settings import Retry
+from twisted_pulp.threads import followed
 
 __all__ = ["Worker"]
 
@@ -49,6 +51,7 @@ class Worker:
     :param slice: seconds after which a job that can be interrupted makes room for one of a remote that has none;
         default 30. For a job with a higher priority it does so at once.
     :param uniform: as `random.uniform`, the default; for jitter.
+    :ivar barred: called with what runs, says which kind of job must not be begun now.
     :ivar filled: called when a run has met a full disk, and so nothing more is begun; `Space` lets it go on.
     """
 
@@ -64,6 +67,7 @@ class Worker:
     poll: float = field(kw_only=True, default=1.0)
     slice: float = field(kw_only=True, default=30.0)
     _uniform: Callable[[float, float], float] = field(kw_only=True, default=random.uniform)
+    barred: Callable[[Iterable[Run]], str] = field(init=False, default=lambda runs: "")
     filled: Callable[[], object] = field(init=False, default=lambda: None)
     _runs: dict[int, Run] = field(init=False, factory=dict)
     _ends: dict[Run, Deferred[None]] = field(init=False, factory=dict)
@@ -73,7 +77,7 @@ class Worker:
     _working: set[Deferred[None]] = field(init=False, factory=set)
     _silence: Silence = field(init=False, factory=Silence)
     _delayed: dict[int, float] = field(init=False, factory=dict)
-    _unsubscribe: Callable[[], object] | None = field(init=False, default=None)
+    _unsubscribe: Callable[[], Deferred[None]] | None = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)
     _wanted: bool = field(init=False, default=False)
     _beaten: float = field(init=False, default=0.0)
@@ -99,7 +103,7 @@ class Worker:
     async def _start(self) -> None:
         await self._recover()
         self._beaten = self._reactor.seconds()
-        self._unsubscribe = self._jobs.broker.subscribe(lambda uid: self.wake())
+        self._unsubscribe = self._jobs.broker.consume(self._told, max(1, self.concurrency))
         for seconds, look in ((self.lease / _BEATS, self._beat), (self.poll, self._look)):
             call = LoopingCall(lambda do=look: self._work(do()))
             call.clock = self._reactor
@@ -128,17 +132,18 @@ class Worker:
 
     async def _stop(self, grace: float) -> None:
         unsubscribe, self._unsubscribe = self._unsubscribe, None
-        if unsubscribe is not None:
-            unsubscribe()
+        deaf = unsubscribe() if unsubscribe is not None else None
         for run in self._runs.values():
             run.stop(self._reactor.seconds())
         late = self._reactor.callLater(grace, self._halt_all) if self._ends and grace > 0 else None
         if late is None:
             self._halt_all()
         while self._ends or self._working:
-            await DeferredList([*map(_followed, self._ends.values()), *map(_followed, self._working)])
+            await DeferredList([*map(followed, self._ends.values()), *map(followed, self._working)])
         if late is not None and late.active():
             late.cancel()
+        if deaf is not None:
+            await deaf
         looks, self._looks = self._looks, []
         for call in looks:
             call.stop()
@@ -161,6 +166,10 @@ class Worker:
         except Exception:
             self._log.failure("the worker failed")
 
+    def _told(self, delivery: Delivery) -> None:
+        delivery.done()
+        self.wake()
+
     def wake(self) -> None:
         """Look whether something is to be begun."""
         if self._unsubscribe is None or self._wanted:
@@ -172,9 +181,8 @@ class Worker:
         async with self._lock:
             self._wanted = False
             while self._unsubscribe is not None and not self._paused and len(self._runs) < self.concurrency:
-                row = await self._jobs.catalog.write(
-                    begun, self.holder, self._turns, self._jobs.now(), self.backoff.cap, self._due()
-                )
+                given = self._jobs.now(), self.backoff.cap, self._due(), self.barred(self._runs.values())
+                row = await self._jobs.catalog.write(begun, self.holder, self._turns, *given)
                 if row is None:
                     return
                 self._turns.had(row.remote)
@@ -277,7 +285,8 @@ class Worker:
             if run.yields:
                 places.append(Place(run.row.id, run.row.remote, run.row.rank, now - run.began))
         if places:
-            out = crowding(places, *await self._jobs.catalog.read(leases.candidates), self.slice)
+            barred = self.barred(self._runs.values())
+            out = crowding(places, *await self._jobs.catalog.read(leases.candidates, barred), self.slice)
             if out is not None and out.id in self._runs:
                 self._runs[out.id].stop(now)
 
@@ -285,15 +294,3 @@ class Worker:
         """Return jobs that have waited long enough by our own clock, whatever the wall's has done."""
         now = self._reactor.seconds()
         return [id for id, due in self._delayed.items() if due <= now]  # noqa: A001 -- the column
-
-
-def _followed(d: Deferred[None]) -> Deferred[None]:
-    """Return what fires when *d* does, and leaves it alone."""
-    after: Deferred[None] = Deferred()
-
-    def pass_on(result: Any) -> Any:
-        after.callback(None)
-        return result
-
-    d.addBoth(pass_on)
-    return after

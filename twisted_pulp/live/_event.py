@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from twisted_pulp.unseen import escaped
+
 __all__ = ["Event"]
 
 _NAME = re.compile("[a-z][a-z0-9_.-]*").fullmatch
@@ -42,7 +44,7 @@ class Event:
         """
         if _NAME(name) is None:
             raise ValueError(f"no name of an event: {name!r}")
-        return cls(f"{epoch}-{number}", number, name, _encode(data))
+        return cls(f"{epoch}-{number}", number, name, escaped(_encode(data)))
 
     @property
     def data(self) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
 from twisted_pulp.live._counted import PREFIX
+from twisted_pulp.live._node_gauges import node_gauges
 from twisted_pulp.live._running import Running
 
 __all__ = ["Facts", "gauges"]
@@ -23,10 +24,14 @@ class Facts:
     What had to be looked up.
 
     :ivar jobs: how many are in which state; None: it could not be looked up.
+    :ivar queue: how many jobs wait for nothing but a worker; None: it could not be looked up.
+    :ivar nodes: the processes that share the catalog, as `jobs.Node`; none where that could not be looked up.
     :ivar storage: numbers of the storage by name, as "free_bytes"; those that could not be looked up are missing.
     """
 
     jobs: Mapping[str, int] | None = None
+    queue: int | None = None
+    nodes: Sequence[Any] = ()
     storage: Mapping[str, int] = field(factory=dict)
 
 
@@ -39,6 +44,10 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
     yield _gauge("event_listeners", "Who listens to events.", running.feed.listeners)
     if facts.jobs is not None:
         yield _gauges("jobs", "Jobs by state.", ("state",), {**dict.fromkeys(_STATES, 0), **facts.jobs})
+    if facts.queue is not None:
+        yield _gauge("queue_jobs", "Jobs that wait for nothing but a worker.", facts.queue)
+    if facts.nodes:
+        yield from node_gauges(facts.nodes)
     for name, value in facts.storage.items():
         yield _gauge(f"storage_{name}", _STORAGE[name], value)
     yield _gauge("downloads_running", "Downloads under way.", running.metrics.running)
@@ -72,6 +81,8 @@ def _pool(pool: Any) -> Iterator[Any]:
     yield _gauge("connections_waiting", "Requests that wait for one.", waiting(pool))
     words = "Connections to each of the busiest hosts; to all others under the name of other."
     yield _gauges("host_connections", words, ("host",), by_host(pool))
+    words = "Requests at once that a host is asked, of those that bear fewer than the limit."
+    yield _gauges("host_allowed", words, ("host",), allowed(pool))
 
 
 def waiting(pool: Any) -> int:
@@ -88,6 +99,12 @@ def by_host(pool: Any) -> dict[str, int]:
     told = dict(found.most_common(HOSTS))
     others = found.total() - sum(told.values())
     return told if len(found) <= HOSTS else {**told, "other": others}
+
+
+def allowed(pool: Any) -> dict[str, int]:
+    """Return how many requests at once are allowed to hosts that bear less, of so many hosts at most."""
+    lowest = sorted((allowed, *key) for key, allowed, _ in pool.paces.known())[:HOSTS]
+    return {f"{host}:{port}": allowed for allowed, host, port in lowest}
 
 
 def _gauge(name: str, words: str, value: float) -> Any:

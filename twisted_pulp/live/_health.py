@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 __all__ = ["Health"]
 
 
+#: Parts without which nothing can be done: a balancer had better ask another daemon.
+_NEEDED = frozenset({"catalog"})
+
+
 class Health:
     """
     Whether the daemon can be used, and what is wrong with it.
@@ -24,8 +28,8 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether it takes work: everything is there, and it is not about to stop."""
-        return self._ready and not self._stopping
+        """Whether it takes work: everything is there, the catalog too, and it is not about to stop."""
+        return self._ready and not self._stopping and _NEEDED.isdisjoint(self._reasons)
 
     @ready.setter
     def ready(self, ready: bool) -> None:

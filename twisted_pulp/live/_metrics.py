@@ -18,10 +18,10 @@ from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import Cancelled
 from twisted_pulp.live._histogram import Histogram
 
-__all__ = ["Metrics"]
+__all__ = ["METHODS", "Metrics", "kind_of"]
 
 RESULTS = "completed", "present", "failed", "cancelled"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 #: Kinds of errors that are told apart; there are fewer, unless other people's schemes have very many.
 _MANY = 200
@@ -117,7 +117,7 @@ class Metrics:
         :param sent: bytes of the answer's body.
         :param cache: what the cache did, for content.
         """
-        self.requests[face, method if method in _METHODS else "other", status] += 1
+        self.requests[face, method if method in METHODS else "other", status] += 1
         self.sent[face] += sent
         if seconds is not None:
             latency = self.latencies.get(face)

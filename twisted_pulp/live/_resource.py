@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -68,13 +68,19 @@ class MetricsResource(Resource):
     async def facts(self) -> Facts:
         """Look up what is not in memory."""
         running = self._running
-        jobs = None
+        jobs = queue = None
+        nodes: Sequence[Any] = ()
         if running.jobs is not None:
             try:
-                jobs = await running.jobs.counts()
+                jobs, queue = await running.jobs.counts(), await running.jobs.quota.ready()
             except Exception:  # what else there is to tell is wanted all the more
                 self._log.failure("the jobs could not be counted")
-        return Facts(jobs=jobs, storage={**_disk(running.data.path), **await self._kept()})
+        if running.nodes is not None:
+            try:
+                nodes = await running.nodes.all()
+            except Exception:
+                self._log.failure("the nodes could not be looked up")
+        return Facts(jobs=jobs, queue=queue, nodes=nodes, storage={**_disk(running.data.path), **await self._kept()})
 
     async def _kept(self) -> dict[str, int]:
         """Return how much is stored; it is counted once a minute at most."""

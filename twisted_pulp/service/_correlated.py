@@ -22,9 +22,11 @@ class Correlated:
     Does what another kind does; whatever is logged meanwhile has the job's id.
 
     :param kind: that other one.
+    :param tracing: makes spans of the jobs; default None: nobody does.
     """
 
     _kind: Any
+    _tracing: Any = None
 
     @property
     def yields(self) -> bool:
@@ -36,6 +38,7 @@ class Correlated:
 
         def begun() -> Deferred[Any]:
             IDS.set({"job": task.job.uid})
-            return self._kind.run(task)  # type: ignore[no-any-return]
+            run = self._kind.run
+            return run(task) if self._tracing is None else self._tracing.job(task, run)  # type: ignore[no-any-return]
 
         return copy_context().run(begun)

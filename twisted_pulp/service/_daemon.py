@@ -95,8 +95,9 @@ class DaemonService(Service):
         if token is not None:
             self._log.info("API token: {_token}", _token=token)
         self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
-        await self._opened.work()
+        await self._opened.work(self.urls)
         self._opened.health.ready = True
+        await self.parts.nodes.tell()
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
         self._log.info("ready")
 
@@ -141,6 +142,7 @@ class DaemonService(Service):
             reload(self.parts, new, self.log)
             self.settings = self.parts.settings
             self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
+            self._ports.renew()
             Deferred.fromCoroutine(self._opened.reload(self.settings)).addErrback(self._not_kept)
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
 

@@ -21,11 +21,12 @@ class Door:
     Keeps count of a site's connections, and gives each request an id.
 
     :param site: whose connections they are; nobody may be connected yet.
+    :param tracing: makes spans of requests; default None: nobody does.
     :ivar closing: whether each connection ends with what it is doing now.
     """
 
-    def __init__(self, site: Any) -> None:
-        self.site, self.closing = site, False
+    def __init__(self, site: Any, tracing: Any = None) -> None:
+        self.site, self.tracing, self.closing = site, tracing, False
         self.channels: set[Any] = set()
         self._empty: Deferred[None] | None = None
         self._next = map("{}-{:x}".format, itertools.repeat(secrets.token_hex(3)), itertools.count(1)).__next__
@@ -104,6 +105,9 @@ class _Request:
 
     def _process(self, process: Callable[[], None]) -> None:
         IDS.set({"request": self.identity})
+        tracing = self.channel.site.door.tracing
+        if tracing is not None:
+            tracing.request(self)
         process()
 
 

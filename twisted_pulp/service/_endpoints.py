@@ -11,6 +11,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 
 from twisted_pulp.errors import PulpError
+from twisted_pulp.service._certificates import Certificates
 from twisted_pulp.threads import outlasting
 
 __all__ = ["CannotListen", "Ports", "endpoint_of"]
@@ -52,6 +53,10 @@ class Ports:
     _reactor: Any
     urls: list[str] = field(init=False, factory=list)
     _open: list[IListeningPort] = field(init=False, factory=list)
+    _certificates: Certificates = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._certificates = Certificates(self._reactor)
 
     async def listen(self, text: str, factory: Any) -> str:
         """
@@ -60,7 +65,7 @@ class Ports:
         :raises CannotListen: naming the endpoint, and why.
         """
         try:
-            port = await outlasting(endpoint_of(self._reactor, text).listen(factory))
+            port = await outlasting(self._listening(text, factory))
         except CannotListenError as error:
             why = error.socketError
             raise CannotListen(f"cannot listen at {text}: {getattr(why, 'strerror', None) or why}") from error
@@ -69,6 +74,14 @@ class Ports:
         self._open.append(port)
         self.urls.append(url_of(port, text))
         return self.urls[-1]
+
+    def _listening(self, text: str, factory: Any) -> Any:
+        endpoint = endpoint_of(self._reactor, text)
+        return self._certificates.listen(text, factory) if text.startswith("ssl:") else endpoint.listen(factory)
+
+    def renew(self) -> None:
+        """Read the certificates again; see `Certificates.renew`."""
+        self._certificates.renew()
 
     @property
     def numbers(self) -> list[int]:

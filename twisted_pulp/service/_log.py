@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -14,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_pulp.service._redaction import Redaction
+from twisted_pulp.unseen import UNSEEN
 
 __all__ = ["IDS", "DaemonLog"]
 
@@ -22,7 +22,6 @@ IDS: ContextVar[dict[str, object]] = ContextVar("ids", default={})  # noqa: B039
 _NAMES = ("request", "job", "item")
 #: Fields of an event that are of no use to a program.
 _OURS = frozenset({"message", "time", "isError", "why", "system", "format", "failure", "logLevel", "printed"})
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warn": LogLevel.warn, "error": LogLevel.error}
 _WORDS = {
     LogLevel.warn: "warning: ",
@@ -93,7 +92,7 @@ class DaemonLog:
         if trace:
             found["traceback"] = trace
         clean = {name: _encodable(value) for name, value in found.items()}
-        return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", msgspec.json.encode(clean).decode())
+        return UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", msgspec.json.encode(clean).decode())
 
     def _shown(self, value: object) -> str:
         try:
@@ -135,4 +134,4 @@ def printable(text: str) -> str:
     """Return *text* with every character that would do something else than appear replaced by its escape."""
     if text.isprintable():
         return text
-    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,14 +17,16 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import Catalog, remotes, tokens
 from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
-from twisted_pulp.jobs import Jobs, LocalBroker
+from twisted_pulp.jobs import Jobs, LocalBroker, Watch
 from twisted_pulp.live import Feed, Health, Metrics, Running
+from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
-from twisted_pulp.service._probe import Probe
+from twisted_pulp.service._probe import Probe, places_of
+from twisted_pulp.service._seal import check_key
 from twisted_pulp.settings import Settings
 from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
-from twisted_pulp.upkeep import DataDirectory
+from twisted_pulp.upkeep import DataDirectory, KeptPaces
 
 __all__ = ["Parts", "keep_remotes"]
 
@@ -51,7 +53,9 @@ class Parts:
     running: Running = field(init=False)
     _stack: AsyncExitStack = field(init=False, factory=AsyncExitStack)
     work_done: Any = field(init=False, default=None)
+    _watch: Watch | None = field(init=False, default=None)
     _begun: dict[str, float] = field(init=False, factory=dict)
+    _probe: Probe | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.feed = Feed(self._settings.retention.events)
@@ -67,7 +71,9 @@ class Parts:
 
         settings = self._settings
         data = await self._data(settings)
+        await check_key(self._reactor, data, settings.key)
         context = self._context(settings)
+        await self._paces(context, data.catalog)
         await keep_remotes(data.catalog, settings)
         streamer = None
         if "content" in settings.roles:
@@ -88,9 +94,19 @@ class Parts:
             started=time.time(),
             version=__version__,
         )
+        self.running.nodes = nodes_of(self.running, await self._name(data.path))
+        self._share(self.running)
         self.running.throughput.start()
         self._closing(self.running.throughput.stop)
         return self.running
+
+    def _share(self, running: Running) -> None:
+        """Share what is fetched with others, where there can be some."""
+        if running.nodes.shared:
+            from twisted_pulp.service._share import claims_of
+
+            running.claims = claims_of(running)
+            self._closing(running.claims.close)
 
     async def _data(self, settings: Settings) -> DataDirectory:
         assert settings.data is not None
@@ -100,12 +116,20 @@ class Parts:
             settings.data,
             database=settings.database,
             storage=settings.storage,
+            key=settings.key,
             write="worker" in settings.roles,
             wait=False,
             fsync="full",
         )
         self._closing(data.close)
         return data
+
+    async def _name(self, path: str) -> str:
+        """Return how others know this daemon: by the name of its data directory, where it is the one to write."""
+        if "worker" in self._settings.roles:
+            name: str = await self._in_thread(_name, os.path.join(path, "locks", "worker"))
+            return name
+        return secrets.token_hex(8)
 
     def _context(self, settings: Settings) -> Context:
         limits = settings.limits
@@ -116,20 +140,37 @@ class Parts:
         self._closing(context.close)
         return context
 
-    async def work(self) -> None:
-        """Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first."""
+    async def _paces(self, context: Context, catalog: Catalog) -> None:
+        paces = KeptPaces(context, catalog)
+        self._closing(paces.save)
+        await paces.load()
+        paces.start()
+
+    async def work(self, urls: Sequence[str] = ()) -> None:
+        """
+        Begin to run jobs, if that is a role of the daemon; what a dead one had is taken back first.
+
+        :param urls: where clients find the daemon.
+        """
         running = self.running
+        self._closing(running.nodes.stop)
+        await running.nodes.start(urls)
+        if running.nodes.shared and "api" in self._settings.roles:
+            self._watch = Watch(running.jobs, running.nodes, self._reactor, self.feed.publish)
+            self._closing(self._watch.stop)
+            self._watch.start()
         if "worker" in self._settings.roles:
             from twisted_pulp.service._work import Work
 
-            holder = await self._in_thread(_name, os.path.join(running.data.path, "locks", "worker"))
-            self.work_done = Work(running, holder)
+            self.work_done = Work(running, running.nodes.name)
+            self._closing(self.work_done.orders.stop)
             self._closing(self.work_done.worker.stop)
             self._closing(lambda: Deferred.fromCoroutine(self._rest()))
             await self.work_done.start()
-        probe = Probe(running, (running.data.path, os.path.join(running.data.path, "storage")))
-        self._closing(probe.stop)
-        probe.start()
+        data = running.data
+        self._probe = Probe(running, places_of(data), (os.path.join(data.path, "downloads"),))
+        self._closing(self._probe.stop)
+        self._probe.start()
 
     async def _rest(self) -> None:
         if self.work_done is not None:
@@ -145,7 +186,12 @@ class Parts:
                 return None
             return tokens.create(connection, "first", "admin", time.time())[1]
 
-        token: str | None = await self.running.data.catalog.write(made)
+        catalog = self.running.data.catalog
+        lock = await catalog.lock("first token")  # of several daemons that start at once one makes it
+        try:
+            token: str | None = await catalog.write(made)
+        finally:
+            await lock.release()
         return token
 
     async def reload(self, settings: Settings) -> None:
@@ -162,7 +208,11 @@ class Parts:
         self.feed.publish(event, data)
         if event != "job":
             return
+        if self._watch is not None:
+            self._watch.note(data)
         uid, state = data["uid"], data["state"]
+        if state == "failed" and self._probe is not None:
+            self._probe.soon()  # it may be our fault
         if state == "running":
             self._begun.setdefault(uid, self._reactor.seconds())
         elif (began := self._begun.pop(uid, None)) is not None and state in _ENDED:

@@ -11,17 +11,20 @@ from twisted_pulp.settings import AddressPolicy, Settings
 
 __all__ = ["policy_of"]
 
-_POSTGRESQL = 5432
+#: Scheme -> port.
+_ENGINES = {"postgresql": 5432, "amqp": 5672, "amqps": 5671}
 
 
 def policy_of(settings: Settings, ports: Iterable[int]) -> AddressPolicy:
     """
-    Return the policy of *settings*, which refuses what the daemon listens at, its *ports*, and its database too.
+    Return the policy of *settings*, which refuses the daemon's own *ports*, and those of its database and broker.
 
     The proxies and name servers of the settings' own remotes may be used, also in jobs for other people's URLs.
     """
     own = {f"*:{port}" for port in ports}
-    if settings.database is not None and settings.database.startswith("postgresql"):
-        own.add(f"*:{urlsplit(settings.database).port or _POSTGRESQL}")
+    for url in filter(None, (settings.database, settings.broker)):
+        parts = urlsplit(url)
+        if parts.scheme in _ENGINES:
+            own.add(f"*:{parts.port or _ENGINES[parts.scheme]}")
     policy = settings.ssrf.trusting(settings.remotes.values())
     return attrs.evolve(policy, own=(*policy.own, *sorted(own)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from twisted_pulp.errors import shown
 
@@ -14,6 +14,8 @@ __all__ = ["Redaction", "secrets_of"]
 _URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"'`]+")
 _HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)(['\"]?\s*[:=,]\s*)(?!\*\*\*)[^\r\n]+")
 _SCHEME = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+#: Options of a URL; others are words that logs are full of, such as "true".
+_SECRET = re.compile(r"(?i)key|secret|token|passw|sas\b|signature").search
 _TRAILING = ".,;:)]}"
 #: Shorter ones are parts of too many words.
 _SHORTEST = 4
@@ -52,9 +54,11 @@ def _url(match: re.Match[str]) -> str:
 
 
 def secrets_of(settings: Any) -> Iterator[str]:
-    """Give the secrets that *settings* hold: those of remotes, their proxies and keys, and of the database."""
-    for url in filter(None, (settings.database,)):
-        yield from filter(None, (urlsplit(url).password,))
+    """Give the secrets that *settings* hold: those of remotes, their proxies and keys, and of the engines' URLs."""
+    for url in filter(None, (settings.database, settings.broker, settings.storage)):
+        parts = urlsplit(url)
+        options = [value for name, value in parse_qsl(parts.query) if _SECRET(name)]
+        yield from filter(None, (unquote(parts.password or ""), *options))
     for remote in settings.remotes.values():
         yield from filter(None, (remote.password, remote.token, remote.tls.client_key_password))
         yield from remote.headers.values()

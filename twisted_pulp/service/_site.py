@@ -75,7 +75,7 @@ class Faces:
         observed = Observed(root, self._running.metrics, self._running.reactor.seconds)
         site = make(observed, self._running.reactor, note=partial(self._note, observed))
         site.noisy = False
-        self.doors.append(Door(site))
+        self.doors.append(Door(site, self._running.tracing))
         return site
 
     def _note(self, observed: Observed, request: Any) -> None:

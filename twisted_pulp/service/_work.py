@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -11,8 +12,11 @@ from twisted.logger import Logger
 
 from twisted_pulp.jobs import (
     CleanupKind,
+    Crew,
     DownloadKind,
+    FetchKind,
     IJobKind,
+    Orders,
     Retention,
     Schedule,
     Scheduler,
@@ -21,8 +25,10 @@ from twisted_pulp.jobs import (
     VerifyKind,
     Worker,
 )
+from twisted_pulp.jobs._space import room_of
 from twisted_pulp.live import Running
 from twisted_pulp.service._correlated import Correlated
+from twisted_pulp.service._probe import places_of
 from twisted_pulp.settings import Schedule as Wanted
 from twisted_pulp.settings import Settings
 
@@ -41,6 +47,7 @@ class Work:
 
     :param running: the parts of the daemon, which get a worker.
     :param holder: by which the worker is known.
+    :ivar orders: hears what other processes want of its jobs.
     """
 
     _log = Logger()
@@ -52,32 +59,57 @@ class Work:
     _space: Space = field(init=False)
     _retention: Retention = field(init=False)
     _downloads: DownloadKind = field(init=False)
+    _sync: SyncKind = field(init=False)
+    orders: Orders = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running = self._running
         reactor, jobs, settings = running.reactor, running.jobs, running.settings
         limits = settings.limits
+        crew = self._crew_of(running)
         self.worker = Worker(
             jobs,
-            {name: Correlated(kind) for name, kind in self._kinds().items()},
+            {name: Correlated(kind, running.tracing) for name, kind in self._kinds(crew).items()},
             reactor,
             holder=self._holder,
             concurrency=limits.jobs,
             lease=limits.lease,
             attempts=limits.attempts,
         )
+        if crew is not None:
+            self.worker.barred = crew.barred
         self.scheduler = Scheduler(jobs, reactor)
-        path = running.data.path
-        self._space = Space(jobs, self.worker, reactor, path, reserve=limits.reserve, changed=self._room)
+        self._space = Space(
+            jobs,
+            self.worker,
+            reactor,
+            running.data.path,
+            reserve=limits.reserve,
+            changed=self._room,
+            room=partial(_least_room, places_of(running.data)),
+        )
         self._retention = Retention(jobs, reactor, settings.retention)
+        self.orders = Orders(jobs, reactor)
 
-    def _kinds(self) -> Mapping[str, IJobKind]:
+    def _crew_of(self, running: Running) -> Crew | None:
+        if running.claims is None:
+            return None
+        from twisted_pulp.service._share import crew_of
+
+        return crew_of(running)
+
+    def _kinds(self, crew: Crew | None) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
         self._downloads = DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads)
+        self._sync = SyncKind(context, catalog, storage, concurrency=downloads, crew=crew)
+        fetch: dict[str, IJobKind] = {}
+        if crew is not None:
+            fetch["fetch"] = FetchKind(context, catalog, storage, crew.claims, concurrency=downloads)
         return {
+            **fetch,
             "download": self._downloads,
-            "sync": SyncKind(context, catalog, storage, concurrency=downloads),
+            "sync": self._sync,
             "verify": VerifyKind(context, catalog, storage),
             "cleanup": CleanupKind(running.reactor, catalog, storage),
         }
@@ -90,7 +122,8 @@ class Work:
 
     async def start(self) -> None:
         """Take back what a dead worker of this name had, and begin."""
-        await self._running.jobs.recover()
+        if not self._running.nodes.shared:  # else there are drafts of others, who are handing them in
+            await self._running.jobs.recover()
         if orphans := await self._downloads.recover():
             self._log.info("removed {count} files that were left unfinished", count=orphans)
         self._running.worker, self._running.scheduler = self.worker, self.scheduler
@@ -99,10 +132,17 @@ class Work:
         await self.scheduler.start()
         self._space.start()
         self._retention.start()
+        if self._running.nodes.shared:
+            self.orders.start()
 
     async def keep_schedules(self, settings: Settings) -> None:
-        """Keep the schedules of *settings*, and forget those that earlier ones had."""
-        for each in await self.scheduler.list():
+        """
+        Keep the schedules of *settings*, and forget those that earlier ones had.
+
+        Settings without any forget none where there may be other daemons: it is theirs to say.
+        """
+        ours = settings.schedules or not self._running.nodes.shared
+        for each in await self.scheduler.list() if ours else ():
             if each.payload.get(_ORIGIN) == "settings" and each.name not in settings.schedules:
                 await self.scheduler.remove(each.name)
         for name, wanted in settings.schedules.items():
@@ -112,6 +152,7 @@ class Work:
         """Go by these settings from now on."""
         limits = settings.limits
         self.worker.concurrency, self.worker.attempts = limits.jobs, limits.attempts
+        self._downloads.concurrency = self._sync.concurrency = limits.downloads
         self._space.reserve = limits.reserve
         self._retention.ages = settings.retention
         await self.keep_schedules(settings)
@@ -122,6 +163,13 @@ class Work:
         self._space.stop()
         await self.scheduler.stop()
         await self._retention.stop()
+
+
+def _least_room(places: Sequence[str], _: str) -> tuple[int, int | None]:
+    """Return the least room that there is at *places*: bytes, and files (None: any number)."""
+    rooms = [room_of(each) for each in places]
+    files = [count for _, count in rooms if count is not None]
+    return min(free for free, _ in rooms), min(files, default=None)
 
 
 def _schedule(name: str, wanted: Wanted) -> Schedule:

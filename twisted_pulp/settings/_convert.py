@@ -11,7 +11,7 @@ import msgspec
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings._units import EXAMPLES, number_of
 
-__all__ = ["CODE", "NONE", "SECRET", "changed", "made"]
+__all__ = ["CODE", "NONE", "SECRET", "URLS", "changed", "made"]
 
 #: Class -> fields that are never written or shown, whatever they hold.
 SECRET = {
@@ -20,7 +20,9 @@ SECRET = {
     "TLS": frozenset({"client_key_password"}),
     "Settings": frozenset({"database"}),
 }
-_SECRETS = frozenset[str]().union(*SECRET.values())
+#: Class -> fields with URLs that are not written when they hold a secret.
+URLS = {"Settings": frozenset({"broker", "storage"})}
+_SECRETS = frozenset[str]().union(*SECRET.values(), *URLS.values())
 #: In code only: no text says them.
 CODE = frozenset({"options"})
 #: Stands for None: TOML has no null.

@@ -35,6 +35,7 @@ class ServiceLimits:
     :ivar retry_budget: retries for each request, at most, where there are many; default 0.1.
     :ivar grace: seconds in which running jobs may come to a good end when the daemon is stopped; default 30.
     :ivar lease: seconds after which the job of a daemon that is not heard of any more is taken over; default 60.
+    :ivar database: connections to a database on a server, at most; default 8.
     :ivar attempts: tries of a job, after which it waits for somebody to look at it; default 5.
     """
 
@@ -51,6 +52,7 @@ class ServiceLimits:
     retry_budget: float | None = number(0.1, zero=True, high=1, none=True)
     grace: float = number(30.0, zero=True, high=86_400, unit="seconds")
     lease: float = number(60.0, low=1, high=86_400, unit="seconds")
+    database: int = number(8, low=2, high=1000, whole=True)
     attempts: int = number(5, low=1, high=1000, whole=True)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
 import msgspec
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
-from twisted_pulp.errors import SettingsError, shown
+from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings._address_policy import AddressPolicy
 from twisted_pulp.settings._convert import made
 from twisted_pulp.settings._daemon import Log, Retention, Schedule, ServiceLimits, endpoints, roles
+from twisted_pulp.settings._engines import broker, database, place, storage
 from twisted_pulp.settings._fields import part
 from twisted_pulp.settings._remote import Remote
+from twisted_pulp.settings._values import number
 
 __all__ = ["Mistake", "Settings", "read_document"]
 
@@ -38,8 +39,12 @@ class Settings:
     :ivar metrics_listen: endpoints where metrics alone are served, and then nowhere else; default none: where
         everything is.
     :ivar database: URL of the catalog; default None: a file in the data directory.
-    :ivar storage: absolute path of the directory with the bytes; default None: in the data directory.
-    :ivar broker: what hands out work: "local", within the process, which is the default.
+    :ivar storage: absolute path of the directory with the bytes, or URL of a bucket: ``s3://BUCKET/PREFIX``, ``gs://``
+        or ``az://``; default None: in the data directory.
+    :ivar broker: what hands out work: "local", within the process, which is the default; or ``amqp://`` or ``amqps://``.
+    :ivar key: absolute path of the file with the key of the catalog's secrets, the same for all that share a catalog;
+        default None: in the data directory.
+    :ivar workers: processes of this machine that run jobs; default 0: the daemon does it itself.
     :ivar roles: what the daemon does: "api", with the dashboard; "worker", which runs jobs and schedules; "content",
         which serves it. Default: all.
     :ivar limits: how much at once.
@@ -50,13 +55,15 @@ class Settings:
     :ivar ssrf: where URLs of people who are not trusted may lead; default: to the public internet.
     """
 
-    data: str | None = field(default=None)
+    data: str | None = place()
     listen: tuple[str, ...] = endpoints("tcp:8080:interface=127.0.0.1")
     content_listen: tuple[str, ...] = endpoints()
     metrics_listen: tuple[str, ...] = endpoints()
-    database: str | None = field(default=None, repr=lambda url: repr(url and shown(url)))
-    storage: str | None = field(default=None)
-    broker: str | None = field(default=None)
+    database: str | None = database()
+    storage: str | None = storage()
+    broker: str | None = broker()
+    key: str | None = place()
+    workers: int = number(0, zero=True, high=256, whole=True)
     roles: tuple[str, ...] = roles("api", "worker", "content")
     limits: ServiceLimits = part(ServiceLimits)
     retention: Retention = part(Retention)
@@ -64,25 +71,6 @@ class Settings:
     remotes: Mapping[str, Remote] = field(factory=dict, hash=False)
     schedules: Mapping[str, Schedule] = field(factory=dict, hash=False)
     ssrf: AddressPolicy = part(AddressPolicy)
-
-    @data.validator
-    @storage.validator
-    def _absolute(self, attribute: Attribute[str | None], value: object) -> None:
-        if value is not None and not (isinstance(value, str) and value.isprintable() and os.path.isabs(value)):
-            raise SettingsError(attribute.name, value, "an absolute path")
-
-    @database.validator
-    def _known(self, _: object, value: object) -> None:
-        known = ("sqlite:////", "postgresql://")
-        if value is not None and not (isinstance(value, str) and value.startswith(known)):
-            raise SettingsError(
-                "database", shown(str(value)), "sqlite:////PATH or postgresql://USER:PASSWORD@HOST/NAME"
-            )
-
-    @broker.validator
-    def _there(self, _: object, value: object) -> None:
-        if value not in (None, "local"):
-            raise SettingsError("broker", shown(str(value)), "local")
 
     def __attrs_post_init__(self) -> None:
         if not self.listen and not self.content_listen:
@@ -130,7 +118,7 @@ def line_of(text: str, name: str) -> int | None:
     wanted, best, found = _parts(name), 0, None
     table: list[str] = []
     quote = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for at, line in enumerate(text.splitlines(), 1):
         here: list[str] | None = None
         if quote:
             quote = "" if quote in line else quote
@@ -144,7 +132,7 @@ def line_of(text: str, name: str) -> int | None:
             quote = next((each for each in ('"""', "'''") if value.count(each) == 1), "")
         same = 0 if here is None else _common(here, wanted)
         if same > best and same in (len(wanted), len(here or ())):
-            best, found = same, number
+            best, found = same, at
     return found
 
 

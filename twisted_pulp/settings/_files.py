@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 import attrs
 import msgspec
 
-from twisted_pulp.errors import SettingsError
-from twisted_pulp.settings._convert import CODE, NONE, SECRET, made
+from twisted_pulp.errors import SettingsError, shown
+from twisted_pulp.settings._convert import CODE, NONE, SECRET, URLS, made
 
 __all__ = ["read_settings", "write_settings"]
 
@@ -48,12 +48,16 @@ def write_settings(settings: Any, format: Format = "toml") -> bytes:
 
 def _plain(settings: Any, format: Format) -> dict[str, Any]:
     data: dict[str, Any] = {}
-    hidden = CODE | SECRET.get(type(settings).__name__, frozenset())
+    name = type(settings).__name__
+    hidden = CODE | SECRET.get(name, frozenset())
+    urls = URLS.get(name, frozenset())
     for each in attrs.fields(type(settings)):
         if not each.init or each.name in hidden:
             continue
         value = getattr(settings, each.name)
-        if callable(value) or (isinstance(value, str) and _PRIVATE in value):
+        if callable(value) or (
+            isinstance(value, str) and (_PRIVATE in value or (each.name in urls and shown(value) != value))
+        ):
             continue
         if attrs.has(type(value)):
             data[each.name] = _plain(value, format)
@@ -64,6 +68,10 @@ def _plain(settings: Any, format: Format) -> dict[str, Any]:
         elif format == "json" or each.default is not None:
             data[each.name] = None if format == "json" else NONE
     return data
+
+
+def _secret(value: str, url: bool) -> bool:
+    return _PRIVATE in value or (url and shown(value) != value)
 
 
 def _listed(value: Any) -> Any:

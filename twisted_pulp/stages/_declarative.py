@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +15,7 @@ from twisted_pulp.digests import checked_digests
 from twisted_pulp.download import DownloadReport, Source
 from twisted_pulp.stages._budget import Admission
 
-__all__ = ["Content", "DeclarativeArtifact", "DeclarativeContent"]
+__all__ = ["Content", "DeclarativeArtifact", "DeclarativeContent", "name_of"]
 
 _encode = json.Encoder().encode
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -161,3 +162,12 @@ class DeclarativeContent:
 
     def _left(self, waiting: Deferred[int]) -> None:
         self._waiting = [each for each in self._waiting or () if each is not waiting]
+
+
+def name_of(artifact: DeclarativeArtifact) -> str:
+    """Return the name under which *artifact* waits: the same for the same bytes, now and in the next run."""
+    known = artifact.digests.get("sha256")
+    if known is not None:
+        return known
+    words = [f"{name}={value}" for name, value in sorted(artifact.digests.items())] or [artifact.sources[0].url]
+    return sha256("\n".join([str(artifact.size), *words]).encode("utf-8", "surrogateescape")).hexdigest()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from hashlib import sha256
 from typing import Any
 
 from attrs import define
 
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import SizeMismatch
-from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent
+from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent, name_of
 from twisted_pulp.stages._existing import DOWNLOADING
 from twisted_pulp.stages._stage import Stage
 
@@ -61,6 +60,7 @@ class ArtifactDownloader(Stage):
     """
 
     def __init__(self) -> None:
+        self._rest: list[DeclarativeContent] = []  # that came when there were others to help
         #: Who waits for which file, by name.
         self._waiting: dict[str, list[_Wanted]] = {}
         self._within = False
@@ -68,6 +68,20 @@ class ArtifactDownloader(Stage):
 
     async def run(self) -> None:
         """Pass on each unit when its files are there."""
+        if not self._helped():
+            await self._alone()
+        if self._rest or self._helped():
+            from twisted_pulp.stages._together import Together
+
+            rest, self._rest = self._rest, []
+            await Together(self).run(rest)
+
+    def _helped(self) -> bool:
+        """Return whether there are others who can fetch a part, or may fetch the same."""
+        crew = self.sync.crew
+        return crew is not None and crew.others > 0
+
+    async def _alone(self) -> None:
         sync, self._within, self._failed = self.sync, False, 0
         # Held open, it need not be looked up for each file, nor looked into if it was empty.
         self._directory = os.path.dirname(sync.storage.temporary(_ANY))
@@ -75,7 +89,7 @@ class ArtifactDownloader(Stage):
         try:
             with sync.progress(*DOWNLOADING) as self._report:
                 downloads = _Downloads(self._downloads(), self._next)
-                await downloader.download_each(downloads, self._done, sync.concurrency or self._suited())
+                await downloader.download_each(downloads, self._done, sync.concurrency or self.suited())
                 if self._report.total is not None:  # what was expected may have come with other units, or not at all
                     self._report.expect(self._report.done + self._failed)
         finally:
@@ -83,12 +97,16 @@ class ArtifactDownloader(Stage):
                 waiting[0][1].release()
             await downloader.close()
 
-    def _suited(self) -> int:
+    def suited(self) -> int:
+        """Return how many downloads at once the caps can use."""
         pool = self.sync.context.pool
         return int(min(pool.overall.limit, _AHEAD * pool.maxPersistentPerHost))
 
     async def _downloads(self) -> AsyncGenerator[Download, None]:
         async for unit in self.items():
+            if self._helped():
+                self._rest.append(unit)
+                return
             wanted = [artifact for artifact in unit.artifacts if self.wants(artifact)]
             if not wanted:
                 await self.put(unit)
@@ -104,7 +122,7 @@ class ArtifactDownloader(Stage):
     def _next(self) -> Download | None:
         """Return what `_downloads` would give next, in the usual case: the one file of a unit, which need not wait."""
         channel = self._wired().before
-        if self._within or not len(channel):
+        if self._within or not len(channel) or self._helped():
             return None
         unit = channel.peek()[0]
         if len(unit.artifacts) != 1:
@@ -179,12 +197,3 @@ class ArtifactDownloader(Stage):
             return waiting.unit
         self.sync.refuse(waiting.unit, waiting.error, waiting.path)
         return None
-
-
-def name_of(artifact: DeclarativeArtifact) -> str:
-    """Return the name under which *artifact* waits: the same for the same bytes, now and in the next run."""
-    known = artifact.digests.get("sha256")
-    if known is not None:
-        return known
-    words = [f"{name}={value}" for name, value in sorted(artifact.digests.items())] or [artifact.sources[0].url]
-    return sha256("\n".join([str(artifact.size), *words]).encode("utf-8", "surrogateescape")).hexdigest()

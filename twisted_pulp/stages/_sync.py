@@ -58,6 +58,10 @@ class Sync:
         from 0.0 to 1.0; default None: any number.
     :ivar concurrency: downloads at once; default None: as many as the Context's caps can use.
     :ivar budget: of what is downloaded and not yet saved.
+    :ivar crew: the other processes that share catalog and storage, which may fetch a part: `twisted_pulp.jobs.Crew`;
+        default None: there are none.
+    :ivar hold: called with a connection in the transactions that begin and finish the version; what it raises keeps
+        them from being written. Default None.
     :ivar now: seconds since the epoch.
     :ivar synced: what the last sync has seen of the upstream, until the first stage sets it to what this one sees.
     :ivar kept: metadata to be kept with the version as the upstream wrote it: path -> the number of its artifact.
@@ -83,6 +87,8 @@ class Sync:
     tolerance: int | float | None = None
     concurrency: int | None = None
     budget: Budget = field(factory=Budget)
+    crew: Any = None
+    hold: Callable[[Any], object] | None = None
     now: Callable[[], float] = time.time
     synced: Mapping[str, Any] | None = None
     kept: dict[str, int] = field(init=False, factory=dict)

@@ -96,7 +96,7 @@ class DeclarativeVersion:
 
     async def _drafted(self) -> Any:
         sync = self.sync
-        draft = await sync.catalog.write(versions.begin, sync.repository.id, sync.now())
+        draft = await self._written(versions.begin, sync.repository.id, sync.now())
         try:
             pipeline = self.pipeline(draft)
             for stage in pipeline.stages:
@@ -108,12 +108,26 @@ class DeclarativeVersion:
             sync.judge()
             if not sync.skipped:
                 saw = None if sync.synced is sync.repository.synced else sync.synced
-                return await sync.catalog.write(versions.finish, draft, sync.now(), saw)
+                return await self._written(versions.finish, draft, sync.now(), saw)
         except BaseException:
             await outlasting(sync.catalog.write(versions.abort, draft))
             raise
         await sync.catalog.write(versions.abort, draft)
         return None
+
+    def _written(self, work: Any, *args: Any) -> Deferred[Any]:
+        """Write, as long as it is ours to do."""
+        sync = self.sync
+        written: Deferred[Any] = (
+            sync.catalog.write(work, *args) if sync.hold is None else sync.catalog.write(_held, sync.hold, work, *args)
+        )
+        return written
+
+
+def _held(connection: Any, hold: Any, work: Any, *args: Any) -> Any:
+    """Do *work*, unless it is somebody else's by now."""
+    hold(connection)
+    return work(connection, *args)
 
 
 async def _released(lock: Any) -> None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from twisted_pulp.errors import DigestMismatch, SizeMismatch
+from twisted_pulp.errors import DigestMismatch, SizeMismatch, StorageError
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.storage._adopt import Batch
 from twisted_pulp.storage._copying import written
 from twisted_pulp.storage._names import new_temporary
 from twisted_pulp.storage._root import Root
-from twisted_pulp.storage._shelves import Shelves
 from twisted_pulp.storage._system import Fsync, storage_error
 
-__all__ = ["Growing", "agree"]
+__all__ = ["Growing", "Shelf", "agree"]
+
+
+class Shelf(Protocol):
+    """Where small bodies are put."""
+
+    def put(self, sha256: str, data: bytes) -> object:
+        """Make *data* the artifact *sha256*, which is trusted."""
 
 
 def agree(sha256: str | None, size: int | None, actual: str, length: int) -> None:
@@ -41,12 +48,20 @@ class Growing:
     :param sha256: that they must have, or None.
     :param size: that they must have, or None.
     :param shelves: where what never grew is put; None: it goes the same way as all.
+    :param adopt: makes finished files artifacts; default: in *root*.
     """
 
     def __init__(
-        self, root: Root, fsync: Fsync, sha256: str | None, size: int | None, shelves: Shelves | None = None
+        self,
+        root: Root,
+        fsync: Fsync,
+        sha256: str | None,
+        size: int | None,
+        shelves: Shelf | None = None,
+        adopt: Callable[[Sequence[Adoption]], list[StorageError | None]] | None = None,
     ) -> None:
-        self._root, self._fsync, self._expected, self._shelves = root, fsync, (sha256, size), shelves
+        self._root, self._expected, self._shelves = root, (sha256, size), shelves
+        self._adopt = adopt or Batch(root, fsync).adopt
         self._fd, self._name = -1, ""
         self._hash, self._length = hashlib.sha256(), 0
 
@@ -85,14 +100,14 @@ class Growing:
         actual, length = self._hash.hexdigest(), self._length
         agree(*self._expected, actual, length)
         adoption = Adoption(f"{self._root.temporaries}/{self._name}", actual, length)
-        error = Batch(self._root, self._fsync).adopt([adoption])[0]
+        error = self._adopt([adoption])[0]
         if error is not None:
             raise error
         self._name = ""
         self.close()
         return actual, length
 
-    def _put(self, data: bytes, shelves: Shelves) -> tuple[str, int]:
+    def _put(self, data: bytes, shelves: Shelf) -> tuple[str, int]:
         actual, length = hashlib.sha256(data).hexdigest(), len(data)
         agree(*self._expected, actual, length)
         shelves.put(actual, data)

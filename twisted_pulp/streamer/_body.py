@@ -28,6 +28,8 @@ from twisted_pulp.threads import InThread, outlasting
 __all__ = ["Stored", "send_all"]
 
 _log = Logger()
+# The URL is signed for a while, and for the one who asked.
+_FOR_NOW = ((b"Cache-Control", b"no-store"),)
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -37,7 +39,7 @@ class Stored:
     Answer requests with artifacts that are stored.
 
     Small ones are sent in one piece, the rest from the disk as the client takes it: without a copy over plain TCP,
-    else read by threads.
+    else read by threads. Where the storage has URLs of its own for clients, they are sent there for the large ones.
 
     :ivar storage: has the artifacts.
     :ivar clock: ends requests whose clients take nothing.
@@ -105,7 +107,21 @@ class Stored:
             stall.stop()
         request.finish()
 
+    async def _elsewhere(self, request: Any, sha256: str) -> bool:
+        """Send the client to the store itself, if that is wanted; return whether that was done."""
+        url = await self.storage.url(sha256)
+        if url is None:
+            return False
+        if sha256 not in await self.storage.has([sha256]):
+            raise NotStored(sha256)
+        request.setResponseCode(302)
+        for name, value in ((b"Location", url.encode("ascii")), (b"Content-Length", b"0"), *_FOR_NOW):
+            request.responseHeaders.setRawHeaders(name, [value])
+        return True
+
     async def _pieces(self, request: Any, answer: Answer, sha256: str) -> None:
+        if await self._elsewhere(request, sha256):
+            return
         path, transport = self.storage.path(sha256), plain_socket(request)
         if path is not None and transport is not None and hasattr(os, "sendfile"):
             opened: list[int] = []

@@ -22,6 +22,7 @@ from twisted_pulp.download import DownloadReport, Pieces
 from twisted_pulp.errors import PulpError
 from twisted_pulp.interfaces import Head
 from twisted_pulp.threads import WriterThreads, outlasting
+from twisted_pulp.transfer._backlog import Backlog
 from twisted_pulp.transfer._journal import Journal
 from twisted_pulp.transfer._place import Place, writer_error
 from twisted_pulp.transfer._range import Version
@@ -34,7 +35,6 @@ __all__ = ["SMALL", "FileTarget"]
 
 #: Bytes up to which a body is hashed and written in one go on the reactor's thread.
 SMALL = 256 << 10
-_BATCH = 512 << 10
 # Bytes of a piece on average; with smaller ones the reactor's thread has enough to do.
 _LARGE_PIECES = 32 << 10
 
@@ -67,14 +67,11 @@ class FileTarget(Struct, eq=False):
     _put: Callable[[str, bytes], str | None] | None = None
     _pieces: list[bytes] = []
     _gathered: int = 0  # bytes in _pieces
-    _waiting: int = 0  # bytes on their way to the disk
-    _batch: int = _BATCH  # bytes for one call of the thread
     _version: Version | None = None
     _hashes: Hashes | None = None  # of what this thread hashes
-    _partial: Partial | None = None  # once it is needed, and the lane to it
-    _call: Any = None
+    _partial: Partial | None = None  # once it is needed, and the way to it
+    _backlog: Backlog = None  # type: ignore[assignment]
     _producer: Any = None
-    _paused: bool = False
     _filled: bool = False  # whether the thread knows of the spans
     error: PulpError | None = None
     size: int = 0
@@ -127,9 +124,8 @@ class FileTarget(Struct, eq=False):
 
         self._partial = partial = Partial(self.place, self._algorithms, self._kept)
         partial.version = self._version
-        self._call = self._threads.lane()
-        self._threads.active += 1
-        self._batch = min(_BATCH, self._threads.high_water // 2)
+        self._backlog = Backlog(self._threads, partial, self._failed)
+        self._backlog.serve(self._producer)
         return partial
 
     async def link(self, path: str, *, symbolic: bool) -> None:
@@ -140,11 +136,13 @@ class FileTarget(Struct, eq=False):
     # IConsumer
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume *producer*, which pushes, as the disk keeps up."""
-        self._producer, self._paused = producer, False
+        self._producer = producer
+        if self._partial is not None:
+            self._backlog.serve(producer)
 
     def unregisterProducer(self) -> None:
         """Forget it."""
-        self._producer = None
+        self.registerProducer(None, True)
 
     def write(self, data: bytes) -> None:
         """Take *data*."""
@@ -156,9 +154,9 @@ class FileTarget(Struct, eq=False):
             if self._gathered <= self._small:
                 return
             self._open()
-        if self._gathered >= self._batch:
+        if self._gathered >= self._backlog.batch:
             self._flush()
-            self._balance()
+            self._backlog.balance()
 
     # at several places
     @property
@@ -182,42 +180,23 @@ class FileTarget(Struct, eq=False):
         self.spans, self._filled = None, False
         self.do(self._partial.cut, self.size)
 
-    def _balance(self) -> None:
-        """Pause while there is no room for another batch."""
-        high_water = self._threads.high_water
-        self._batch = batch = min(_BATCH, high_water // 2)
-        too_much = self._waiting + batch > high_water
-        if too_much != self._paused and self._producer is not None:
-            self._paused = too_much
-            if too_much:
-                self._producer.pauseProducing()
-            else:
-                self._producer.resumeProducing()
-
     def _flush(self) -> None:
         if not self._gathered or self._partial is None:
             return
         pieces, size = self._pieces, self._gathered
         self._pieces, self._gathered = [], 0
-        self._waiting += size
         offset = self.size - size
         if not offset and self._threads.active == 1 and size >= _LARGE_PIECES * len(pieces):
             self._hashes = Hashes(self._algorithms)
         hashes = self._hashes
-        self.do(self._partial.write, pieces, offset, size, hashes is not None).addCallback(self._written, size)
+        self._backlog.write(pieces, offset, size, hashes is not None)
         if hashes is not None:
             for piece in pieces:
                 hashes.update(piece)
 
-    def _written(self, _: object, size: int) -> None:
-        self._waiting -= size
-        self._balance()
-
     def do(self, f: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Have the writer's thread call *f*; the Deferred never fails, look at `error`."""
-        assert self._partial is not None
-        d: Deferred[Any] = self._call(self._partial.unless_failed, f, *args)
-        return d.addErrback(self._failed)
+        return self._backlog.do(f, *args)
 
     def _failed(self, why: Failure) -> None:
         self.error = self.error or why.value  # type: ignore[assignment]  # Partial fails with nothing else
@@ -288,8 +267,8 @@ class FileTarget(Struct, eq=False):
             self._flush()
         self._pieces = []
         try:
-            await outlasting(self._call(partial.close, self.size, keep, committed))
+            await outlasting(self._backlog.call(partial.close, self.size, keep, committed))
         finally:
-            self._partial = self._call = None
-            self._threads.active -= 1
+            self._backlog.close()
+            self._partial = None
             self.place.release()

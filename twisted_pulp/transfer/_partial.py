@@ -35,6 +35,7 @@ class Partial:
     :ivar error: the first that a call met; nothing is done after it.
     :ivar version: that the bytes are of.
     :ivar hashes: of the bytes.
+    :ivar written: bytes that `write` has written so far, those forgotten since too; any thread may look.
     """
 
     def __init__(self, place: Place, algorithms: Iterable[str], kept: bool) -> None:
@@ -42,6 +43,7 @@ class Partial:
         self._file = -1
         self._noted = self._unnoted = 0
         self._linked = False
+        self.written = 0
         self.error: PulpError | None = None
         self.version: Version | None = None
         self.hashes = Hashes(algorithms)
@@ -154,6 +156,7 @@ class Partial:
             for piece in pieces:
                 self.hashes.update(piece)
         self._store(pieces, offset, size)
+        self.written += size
         done = offset + size
         if self._kept and done - self._noted >= _NOTE_EVERY:
             self._note(done)

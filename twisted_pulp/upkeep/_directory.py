@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, Key, versions
 from twisted_pulp.errors import StorageError
+from twisted_pulp.interfaces import IStorage
 from twisted_pulp.storage import DirectoryStorage
 from twisted_pulp.threads import InThread, WriterThreads, outlasting
 from twisted_pulp.upkeep._late_key import LateKey
@@ -31,6 +32,7 @@ class DataDirectory:
 
         DIR/catalog.sqlite   what is known, unless the catalog is elsewhere
         DIR/storage/         the bytes, unless they are elsewhere
+        DIR/spool/           bytes on their way into a bucket, if that is where they are
         DIR/key              for secrets in the catalog
         DIR/locks/           who writes
 
@@ -43,7 +45,7 @@ class DataDirectory:
 
     path: str
     catalog: Catalog
-    storage: DirectoryStorage
+    storage: IStorage
     _lock: WriterLock
     _threads: WriterThreads
 
@@ -77,7 +79,8 @@ class Opening:
     How a data directory is opened.
 
     :ivar database: URL of the catalog; default None: a file in the directory.
-    :ivar storage: path of the directory with the bytes; default None: ``storage`` in the directory.
+    :ivar storage: path of the directory with the bytes, or URL of a bucket; default None: ``storage`` in the directory.
+    :ivar key: path of the file with the key for secrets; default None: ``key`` in the directory.
     :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
@@ -90,6 +93,7 @@ class Opening:
     _path: str
     database: str | None = None
     storage: str | None = None
+    key: str | None = None
     fsync: Literal["none", "file", "full"] = "full"
     write: bool = False
     wait: bool = True
@@ -117,11 +121,10 @@ class Opening:
         self._open.append(lock.release)
         if self.write:
             await lock.acquire(wait=self.wait, busy=self.busy)
-        root = self.storage or os.path.join(self._path, "storage")
-        storage = await DirectoryStorage.open(self._reactor, root, fsync=self.fsync, in_thread=in_thread)
+        storage = await self._storage(in_thread)
         self._open.append(storage.close)
         url = self.database or f"sqlite:///{os.path.join(self._path, 'catalog.sqlite')}"
-        key = LateKey(os.path.join(self._path, "key"))
+        key = LateKey(self.key or os.path.join(self._path, "key"))
         catalog = await Catalog.open(self._reactor, url, key=cast(Key, key), durable=self.fsync != "none")
         self._open.append(catalog.close)
         if self.write:
@@ -131,6 +134,14 @@ class Opening:
             # others share, the next sync of the same repository undoes it.
             await catalog.write(versions.recover)
         return DataDirectory(self._path, catalog, storage, lock, threads)
+
+    async def _storage(self, in_thread: InThread) -> IStorage:
+        where = self.storage or os.path.join(self._path, "storage")
+        if "://" not in where:
+            return await DirectoryStorage.open(self._reactor, where, fsync=self.fsync, in_thread=in_thread)
+        from twisted_pulp.storage import ObjectStorage
+
+        return await ObjectStorage.open(self._reactor, where, os.path.join(self._path, "spool"))
 
 
 async def _closed(close: Callable[[], Any]) -> None:

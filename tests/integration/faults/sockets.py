@@ -17,13 +17,15 @@ _EVERY = 0.02
 
 def established(ports: Collection[int]) -> int:
     """Count the connections to *ports* of 127.0.0.1 that are established, at the side that made them."""
-    found = 0
+    # By name, since the kernel shows some twice when other processes open and close theirs while it is read.
+    found = set()
     with Path("/proc/net/tcp").open(encoding="ascii") as lines:
         next(lines)
         for line in lines:
-            _, _, remote, state, *_ = line.split()
-            found += state == _ESTABLISHED and int(remote.rpartition(":")[2], 16) in ports
-    return found
+            _, local, remote, state, *_ = line.split()
+            if state == _ESTABLISHED and int(remote.rpartition(":")[2], 16) in ports:
+                found.add((local, remote))
+    return len(found)
 
 
 @define(eq=False)

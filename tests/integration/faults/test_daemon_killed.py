@@ -40,7 +40,8 @@ reserve = 0
 """
 # Seconds for a start: two, and what a busy machine may add. One that waits for a lease would need a minute.
 _START = 2.0 + 13.0
-_PATIENCE = 120.0
+#: Seconds in which one job at least ends.
+_PATIENCE = 60.0
 _USERS = 8
 
 
@@ -144,10 +145,12 @@ class Lives:
 
     async def audited(self) -> str:
         """Let everything come to its end, and look at all of it; return what there was."""
-        deadline = self._reactor.seconds() + _PATIENCE
+        deadline, before = 0.0, len(self._ledger.orders) + 1
         while left := await self._ledger.left(self._client):
+            if len(left) < before:
+                deadline, before = self._reactor.seconds() + _PATIENCE, len(left)
             assert self._reactor.seconds() < deadline, f"{left} do not end\n{self._daemon.process.out}"
-            await deferLater(self._reactor, 0.2)
+            await deferLater(self._reactor, 0.2 + len(left) / 100)
         states = await self._ledger.audit(self._client, self.downloads)
         assert 0 == await self._daemon.end(signal.SIGTERM)
         self._stored()

@@ -108,7 +108,7 @@ async def test_row_55_killed(
     campaign_count: Callable[[int, int], int],
 ) -> None:
     """Row 55: whenever a sync is killed, nothing partial shows, nothing is lost, and the same command completes."""
-    wanted, kills = campaign_count(50, 100), 0
+    wanted, kills = campaign_count(20, 100), 0
     for number in range(1000):
         upstream = Upstream(await start_scripted(), rng)
         life = Life(reactor, rng, forks, upstream, tmp_path / f"data-{number}")

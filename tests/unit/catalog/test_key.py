@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from twisted_pulp.catalog import Key
+from twisted_pulp.catalog._key import marks_of
 from twisted_pulp.errors import KeyRefused
 
 SECRETS = {"password": "none", "headers": {"X-Key": "é"}}
@@ -94,3 +95,18 @@ def test_renewed() -> None:
     both = Key(new, old)
     assert SECRETS == both.unseal(Key(old).seal(SECRETS))
     assert SECRETS == Key(new).unseal(both.seal(SECRETS))
+
+
+def test_marks(tmp_path: Path) -> None:
+    """Each key of a file has a mark of its own, the same each time, and does not tell the key."""
+    one, two = Fernet.generate_key(), Fernet.generate_key()
+    for name, content in (("a", one), ("b", two + b"\n" + one + b"\n"), ("none", b"\n")):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    marks = marks_of(str(tmp_path / "b"))
+    assert [marks[1]] == marks_of(str(tmp_path / "a"))
+    assert 2 == len(set(marks))
+    assert not any(part in one.decode() for part in marks)
+    assert 1 == len(marks_of(str(tmp_path / "new")))
+    with pytest.raises(KeyRefused, match="no key"):
+        marks_of(str(tmp_path / "none"))

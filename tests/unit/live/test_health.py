@@ -44,8 +44,8 @@ def test_told() -> None:
         health.stop()
     assert [
         {"state": "ready", "ready": True, "degraded": {}},
-        {"state": "degraded", "ready": True, "degraded": {"catalog": "locked"}},
-        {"state": "degraded", "ready": True, "degraded": {"catalog": "gone"}},
+        {"state": "degraded", "ready": False, "degraded": {"catalog": "locked"}},
+        {"state": "degraded", "ready": False, "degraded": {"catalog": "gone"}},
         {"state": "ready", "ready": True, "degraded": {}},
         {"state": "stopping", "ready": False, "degraded": {}},
     ] == [event.data for event in heard]

@@ -19,8 +19,9 @@ from tests.unit.live.asking import Asking
 from twisted_pulp.download import Attempt, Download, DownloadReport, Source
 from twisted_pulp.errors import Cancelled, DNSError, HTTPStatusError, NotFound, PulpError, TLSError, Truncated
 from twisted_pulp.http import ConnectionPool
+from twisted_pulp.jobs import Node
 from twisted_pulp.live import Feed, Health, Metrics, MetricsResource, Running
-from twisted_pulp.live._gauges import HOSTS, by_host
+from twisted_pulp.live._gauges import HOSTS, allowed, by_host
 from twisted_pulp.live._histogram import Histogram
 from twisted_pulp.live._metrics import kind_of
 from twisted_pulp.transfer import Traffic
@@ -45,6 +46,29 @@ class Jobs:
     """Jobs that can be counted."""
 
     counts: Callable[[], Deferred[dict[str, int]]] = lambda: succeed({"waiting": 3, "running": 1})
+
+    @property
+    def quota(self) -> Any:
+        return self
+
+    def ready(self) -> Deferred[int]:
+        return succeed(2)
+
+
+FIGURES = {"ready": 1, "jobs": 2, "slots": 4, "downloads": 3, "bytes_per_second": 1e6, "connections": 5, "memory": 1e8}
+
+
+@define
+class Group:
+    """Two nodes, one of which is dead and was of another version."""
+
+    error: Exception | None = None
+
+    def all(self) -> Deferred[list[Node]]:
+        given: dict[str, Any] = {"host": "h", "pid": 7, "version": "1", "urls": (), "started": 0, "seen": 0}
+        one = Node(name="one", roles=("api", "worker"), figures=FIGURES, alive=True, **given)
+        two = Node(name="two", roles=("worker",), figures={"jobs": 1, "other": 1}, alive=False, **given)
+        return succeed([one, two]) if self.error is None else fail(self.error)
 
 
 @define
@@ -327,7 +351,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def test_documented() -> None:
     """Every metric is described, with its labels, and no other; the alerts and Grafana's dashboard use only those."""
-    parts = running(streamer=Streamer())
+    parts = running(streamer=Streamer(), nodes=Group())
     client = Asking(MetricsResource(parts))
     client.ask()
     names = {
@@ -357,3 +381,30 @@ class Streamer:
     """What serves content."""
 
     flights: Flights = field(factory=Flights)
+
+
+def test_allowed() -> None:
+    """What hosts bear is told of those that bear less, the lowest first, of so many hosts at most."""
+    pool = ConnectionPool(Clock())
+    for number in range(HOSTS + 10):
+        pool.paces.remember((f"h{number}", 80), 7 if number < 10 else 3, 0.0)
+    found = allowed(pool)
+    assert (HOSTS, {3}) == (len(found), set(found.values()))
+
+
+def test_nodes(logged_errors: LoggedErrors) -> None:
+    """What each node said of itself is told; where nobody can be asked the rest is told all the same."""
+    client = Asking(MetricsResource(running(nodes=Group())))
+    client.ask()
+    lines = client.body.splitlines()
+    assert 'pulpdownloader_node_info{host="h",node="one",roles="api worker",version="1"} 1.0' in lines
+    assert ["1.0", "0.0"] == [line.split()[1] for line in lines if line.startswith("pulpdownloader_node_alive{")]
+    assert ["2.0", "1.0"] == [line.split()[1] for line in lines if line.startswith("pulpdownloader_node_jobs{")]
+    assert "pulpdownloader_queue_jobs 2.0" in lines
+    client.leave()
+    client = Asking(MetricsResource(running(nodes=Group(RuntimeError("away")))))
+    client.ask()
+    assert "pulpdownloader_queue_jobs 2.0" in client.body
+    assert "pulpdownloader_node_info" not in client.body
+    client.leave()
+    assert 1 == len(logged_errors.flush(RuntimeError))

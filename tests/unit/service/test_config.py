@@ -98,3 +98,5 @@ def test_policy() -> None:
     assert ("10.0.0.9:80", "*:8080", "*:9090") == policy_of(settings, (9090, 8080)).own
     shared = Settings(database="postgresql://u@10.0.0.1/d")
     assert ("*:5432",) == policy_of(shared, ()).own
+    cluster = Settings(database="postgresql://u@10.0.0.1:54/d", broker="amqps://u@10.0.0.2/v")
+    assert ("*:54", "*:5671") == policy_of(cluster, ()).own

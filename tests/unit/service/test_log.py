@@ -152,6 +152,8 @@ def test_known() -> None:
     """The secrets of settings are known, encoded ones too; too short ones are not looked for."""
     settings = Settings(
         database="postgresql://pulp:S3CR3T-2@db/pulp",
+        broker="amqp://pulp:S3CR3T%2F7@mq/pulp",
+        storage="s3://bucket?secret_access_key=S3CR3T-8&allow_http=true",
         remotes={
             "a": Remote(
                 username="joe", password="S3CR3T/3", proxy=Proxy(url="http://p", username="j", password="S3-4")
@@ -161,8 +163,8 @@ def test_known() -> None:
         },
     )
     redaction = Redaction(secrets_of(settings))
-    for secret in ("S3CR3T-2", "S3CR3T/3", "S3CR3T%2F3", "S3-4", "S3CR3T-5", "S3CR3T-6"):
+    for secret in ("S3CR3T-2", "S3CR3T/3", "S3CR3T%2F3", "S3-4", "S3CR3T-5", "S3CR3T-6", "S3CR3T/7", "S3CR3T-8"):
         assert "is ***." == redaction(f"is {secret}.")
-    assert "abc" == redaction("abc")
+    assert "abc is true" == redaction("abc is true")
     redaction.replace(())
     assert "S3CR3T-5" == redaction("S3CR3T-5")

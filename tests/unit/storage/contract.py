@@ -157,6 +157,7 @@ class StorageContract:
             storage.path,
             storage.read,
             storage.check,
+            storage.url,
             lambda each: storage.has([each]),
             lambda each: storage.remove([each]),
             lambda each: storage.writer(sha256=each),
@@ -284,6 +285,10 @@ class StorageContract:
         with pytest.raises(SizeMismatch):
             writer.write(b"d")
         settle(writer.abort(Cancelled()))
+
+    def test_url(self) -> None:
+        """Clients get artifacts from here, unless they are told otherwise."""
+        assert None is result_of(self.storage.url(NO))
 
     def test_recovered(self) -> None:
         """Where nobody died there is nothing to do."""

@@ -1,0 +1,34 @@
+"""Which key the secrets of a catalog are sealed with, on both databases."""
+
+from __future__ import annotations
+
+from cryptography.fernet import Fernet
+from pytest_twisted import ensureDeferred
+from sqlalchemy import Connection
+
+from twisted_pulp.catalog import Catalog, Key, remotes, seals
+from twisted_pulp.settings import Remote
+
+
+@ensureDeferred
+async def test_first(catalog: Catalog) -> None:
+    """The first that asks says which key it is, and others must have it: as one of theirs, too."""
+    assert await catalog.write(seals.agreed, ["one"])
+    assert await catalog.write(seals.agreed, ["one"])
+    assert await catalog.write(seals.agreed, ["two", "one"])
+    await catalog.write(_kept, Key(Fernet.generate_key()))
+    assert not await catalog.write(seals.agreed, ["two"])
+    assert await catalog.write(seals.agreed, ["one"])
+
+
+@ensureDeferred
+async def test_nothing_sealed(catalog: Catalog) -> None:
+    """Where nothing is sealed another key can be taken."""
+    assert await catalog.write(seals.agreed, ["one"])
+    assert await catalog.write(seals.agreed, ["two"])
+    await catalog.write(_kept, Key(Fernet.generate_key()))
+    assert not await catalog.write(seals.agreed, ["one"])
+
+
+def _kept(connection: Connection, key: Key) -> None:
+    remotes.create(connection, "private", Remote(url="http://h/", username="u", password="p"), 1.0, key=key)

@@ -1,0 +1,127 @@
+"""Several daemons over one database, as whole processes."""
+
+from __future__ import annotations
+
+import json
+
+from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred
+
+from tests.integration.cluster import Member, StartCluster
+from tests.integration.process import Start
+from tests.servers.client import Socket
+from tests.servers.fixtures import StartScripted
+from tests.servers.postgres import Postgres
+from tests.servers.scripted import Stall, ok
+
+
+@ensureDeferred
+async def test_roles(start_cluster: StartCluster, start_scripted: StartScripted) -> None:
+    """What one takes another does, and the bytes are where all find them."""
+    server = await start_scripted()
+    server.on(b"/a", [ok(b"x" * 1000)])
+    cluster = start_cluster()
+    api, worker = cluster.add("api"), cluster.add("worker")
+    await cluster.start()
+    made = await api.made("/api/v1/downloads", {"items": [{"url": server.url("/a")}]})
+    job = await cluster.ended(made["id"], api)
+    assert ("completed", 1) == (job["state"], job["done"])
+    assert (worker.data / "downloads" / "a").exists()
+
+
+@ensureDeferred
+async def test_status(start_cluster: StartCluster, start_command: Start) -> None:
+    """The API, metrics and a command show every node; a role that no living one has is a failure."""
+    cluster = start_cluster(limits={"lease": 1})
+    api, worker, content = cluster.add("api"), cluster.add("worker"), cluster.add("content")
+    await cluster.start()
+    found = await api.document("/api/v1/cluster")
+    assert {"api": 1, "worker": 1, "content": 1} == found["roles"]
+    assert {each.pid for each in (api, worker, content)} == {each["pid"] for each in found["nodes"]}
+    one = next(each for each in found["nodes"] if each["roles"] == ["worker"])
+    assert ([f"http://127.0.0.1:{worker.port}/"], True, 4) == (one["urls"], one["alive"], one["figures"]["slots"])
+    assert ("postgresql", "local", "directory") == tuple(
+        found[name]["kind"] for name in ("database", "broker", "storage")
+    )
+    metrics = (await worker.get("/metrics")).body.decode()
+    assert 3 == metrics.count("pulpdownloader_node_info{")
+    given = {"PULPDOWNLOADER_SERVER": f"http://127.0.0.1:{api.port}", "PULPDOWNLOADER_TOKEN": cluster.token}
+    command = start_command("cluster", "status", environ=given)
+    assert 0 == await command.ended()
+    assert 3 == sum("ready" in line for line in command.lines)
+    await worker.kill()
+    await cluster.until(lambda: Deferred.fromCoroutine(_left(api, 2)))
+    command = start_command("cluster", "status", "--format", "json", environ=given)
+    assert 1 == await command.ended()
+    assert [False] == [each["alive"] for each in json.loads(command.out)["nodes"] if each["pid"] == worker.pid]
+    assert "no node that lives has the role worker" in command.err
+
+
+async def _left(member: Member, count: int) -> bool:
+    nodes = (await member.document("/api/v1/cluster"))["nodes"]
+    return count == sum(each["alive"] for each in nodes)
+
+
+@ensureDeferred
+async def test_cancelled_elsewhere(start_cluster: StartCluster, start_scripted: StartScripted) -> None:
+    """A job is followed and ended through any node: events tell of it, and its upstream is left soon."""
+    server = await start_scripted()
+    server.on(b"/a", [(ok(b"x" * 1000)[0], Stall())])
+    cluster = start_cluster()
+    api, worker = cluster.add("api"), cluster.add("worker")
+    await cluster.start()
+    events = await api.daemon.client(api.port)
+    events.get("/api/v1/events", f"Authorization: Bearer {cluster.token}")
+    made = await api.made("/api/v1/downloads", {"items": [{"url": server.url("/a")}]})
+    uid = made["id"]
+    await cluster.until(lambda: _heard(events, uid, "running"))
+    await cluster.until(lambda: server.live)
+    began = cluster.reactor.seconds()
+    assert "cancelled" == (await api.made(f"/api/v1/jobs/{uid}/cancel"))["state"]
+    await cluster.until(lambda: not server.live)
+    assert cluster.reactor.seconds() - began < 15  # a second; a beat of the lease would be twenty
+    assert _heard(events, uid, "cancelled")
+    await events.leave()
+    assert "cancelled" == (await api.job(uid))["state"]
+    assert 0 == await worker.stop()
+
+
+def _heard(events: Socket, uid: str, state: str) -> bool:
+    """Tell whether an event has said that the job is in this state."""
+    lines = [line[6:] for line in events.received.decode().splitlines() if line.startswith("data: {")]
+    said = [json.loads(line) for line in lines]
+    return any((each.get("uid"), each.get("state")) == (uid, state) for each in said)
+
+
+@ensureDeferred
+async def test_another_key(start_cluster: StartCluster) -> None:
+    """A node with another key than the others does not start, and says so."""
+    cluster = start_cluster()
+    one = cluster.add("api", remotes={"private": {"url": "http://h/", "username": "u", "password": "S3CR3T"}})
+    await one.start()
+    wrong = cluster.add("content", key=str(cluster.directory / "other.key"))
+    wrong.begin()
+    assert 1 == await wrong.daemon.process.ended()
+    assert "sealed with another key than that in " in wrong.daemon.process.err + wrong.out
+    assert "S3CR3T" not in wrong.daemon.process.err + wrong.out
+
+
+@ensureDeferred
+async def test_database_away(start_cluster: StartCluster, postgres: Postgres) -> None:
+    """While the database is away a node lives and is not ready; once it is back the node goes on by itself."""
+    cluster = start_cluster()
+    one = cluster.add("api", "worker", "content")
+    await one.start()
+    postgres.stop()
+    try:
+        await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 503)))
+        assert 200 == (await one.get("/api/v1/health")).status
+    finally:
+        postgres.start()
+    await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 200)))
+    made = await one.made("/api/v1/cleanups", {})
+    assert "completed" == (await cluster.ended(made["id"], one))["state"]
+
+
+async def _answers(member: Member, path: str, status: int) -> bool:
+    return (await member.get(path)).status == status

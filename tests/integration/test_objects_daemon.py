@@ -1,0 +1,157 @@
+"""Daemons whose artifacts are in a bucket of a real S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThread
+
+from tests.integration.cluster import Cluster, Member, StartCluster
+from tests.integration.pool import Pool
+from tests.servers.ceph import Ceph
+from tests.servers.fixtures import StartNginx
+from tests.servers.reactor import IReactor
+from twisted_pulp.storage import ObjectStorage
+
+LARGE = hashlib.shake_256(b"large").digest(20 << 20)
+SECRET = "s3cr3t-of-the-tester"
+
+
+async def kept(reactor: IReactor, url: str, spool: Path) -> dict[str, int]:
+    """Return sha256 and size of what is in a bucket."""
+    assert IReactorFromThreads.providedBy(reactor)
+    storage = await ObjectStorage.open(reactor, url, spool)
+    try:
+        return {sha256: size async for sha256, size, _ in storage.each()}
+    finally:
+        await storage.close()
+
+
+async def done(cluster: Cluster, member: Member, noun: str, **document: Any) -> Any:
+    """Let a job run, and return what came of it."""
+    job = await member.made(f"/api/v1/{noun}", document)
+    ended = await cluster.ended(job["id"], member)
+    assert "completed" == ended["state"], (ended, [each.out for each in cluster.members])
+    return ended["result"]
+
+
+def followed(url: str, headers: dict[str, str]) -> tuple[int, bytes, str]:
+    """Return what a client gets that follows redirects, and from where."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as answer:
+        return answer.status, answer.read(), answer.url
+
+
+@pytest.mark.limit(300)
+@ensureDeferred
+async def test_cluster(
+    start_cluster: StartCluster, start_nginx: StartNginx, ceph: Ceph, bucket: str, reactor: IReactor, tmp_path: Path
+) -> None:
+    """What one node syncs or pulls through another serves, from the bucket alone; jobs mend it, and clear it up."""
+    pool = Pool.of(tmp_path / "pool")
+    pool.put("large.bin", LARGE)
+    pool.write()
+    upstream = await start_nginx(pool.root)
+    url = ceph.url(bucket)
+    cluster = start_cluster(storage=url)
+    worker, front = cluster.add("worker"), cluster.add("api", "content")
+    await cluster.start()
+    await front.made("/api/v1/remotes", {"name": "up", "url": upstream.url("/PULP_MANIFEST")})
+    await front.made("/api/v1/remotes", {"name": "tree", "url": upstream.url("/")})
+    await front.made("/api/v1/repositories", {"name": "mine", "remote": "up"})
+    synced = await done(cluster, front, "syncs", repository="mine")
+    assert 6 == synced["downloaded"]
+    wanted = {pool.sha256(name): len(data) for name, data in pool.files.items()}
+    assert wanted == await kept(reactor, url, tmp_path / "spool")
+    assert 0 == ceph.uploads(bucket)
+    assert [] == os.listdir(worker.data / "spool" / "tmp")
+    await _served(front, pool)
+    await _pulled(front, pool)
+    await _mended(cluster, front, url, pool, reactor, tmp_path)
+    assert SECRET not in worker.out + front.out
+    settings = await front.document("/api/v1/settings")
+    assert SECRET not in str(settings)
+    assert settings["storage"].startswith("s3://")
+
+
+async def _served(front: Member, pool: Pool) -> None:
+    await front.made("/api/v1/distributions", {"name": "d", "base_path": "d", "repository": "mine"})
+    for name in ("0.bin", "large.bin"):
+        got = await front.get(f"/content/d/{name}")
+        assert (200, pool.files[name]) == (got.status, got.body)
+        got = await front.get(f"/content/d/{name}", "Range: bytes=100-199")
+        assert (206, pool.files[name][100:200]) == (got.status, got.body)
+
+
+async def _pulled(front: Member, pool: Pool) -> None:
+    """What nobody had is brought by the first client, and kept in the bucket."""
+    (pool.root / "new.iso").write_bytes(LARGE[: 9 << 20])
+    wanted = {"name": "t", "base_path": "t", "remote": "tree", "settings": {"immutable": ["*.iso"]}}
+    await front.made("/api/v1/distributions", wanted)
+    assert LARGE[: 9 << 20] == (await front.get("/content/t/new.iso")).body
+    (pool.root / "new.iso").unlink()
+    assert LARGE[: 9 << 20] == (await front.get("/content/t/new.iso")).body
+
+
+async def _mended(cluster: Cluster, front: Member, url: str, pool: Pool, reactor: IReactor, tmp_path: Path) -> None:
+    """A verification finds what was changed in the bucket and mends it; a cleanup leaves nothing behind."""
+    storage: Any = await ObjectStorage.open(reactor, url, tmp_path / "spool")  # type: ignore[arg-type]
+    victim = pool.sha256("0.bin")
+    size = len(pool.files["0.bin"])
+    await deferToThread(storage._bucket.replace, victim, lambda: iter((b"?" * size,)), size)
+    found = await done(cluster, front, "verifications", repair=True)
+    assert (1, 1) == (found["damaged"], found["repaired"])
+    assert pool.files["0.bin"] == await storage.read(victim)
+    await storage.close()
+    for name in ("d", "t"):
+        assert 204 == (await front.send("DELETE", f"/api/v1/distributions/{name}")).status
+    assert 204 == (await front.send("DELETE", "/api/v1/repositories/mine")).status
+    await done(cluster, front, "cleanups", grace=0)
+    assert pool.sha256("0.bin") not in await kept(reactor, url, tmp_path / "spool")
+
+
+@pytest.mark.limit(300)
+@ensureDeferred
+async def test_redirected(
+    start_cluster: StartCluster, start_nginx: StartNginx, ceph: Ceph, bucket: str, tmp_path: Path
+) -> None:
+    """Where that is wanted, clients of large files are sent to the bucket, and get there what they asked for."""
+    pool = Pool.of(tmp_path / "pool", 1)
+    pool.put("large.bin", LARGE)
+    pool.write()
+    upstream = await start_nginx(pool.root)
+    cluster = start_cluster(storage=ceph.url(bucket, redirect="true"))
+    front = cluster.add()
+    await cluster.start()
+    await front.made("/api/v1/remotes", {"name": "up", "url": upstream.url("/PULP_MANIFEST")})
+    await front.made("/api/v1/repositories", {"name": "mine", "remote": "up"})
+    await done(cluster, front, "syncs", repository="mine")
+    await front.made("/api/v1/distributions", {"name": "d", "base_path": "d", "repository": "mine"})
+    place = f"http://127.0.0.1:{front.port}/content/d/"
+    status, body, where = await deferToThread(followed, f"{place}large.bin", {"Range": "bytes=100-299"})
+    assert (206, LARGE[100:300], ceph.port) == (status, body, urlsplit(where).port)
+    status, body, where = await deferToThread(followed, f"{place}large.bin", {})
+    assert (200, LARGE) == (status, body)
+    assert front.port == urlsplit((await deferToThread(followed, f"{place}0.bin", {}))[2]).port
+    got = await front.get("/content/d/large.bin")
+    assert (302, b"", "no-store") == (got.status, got.body, got.headers["cache-control"])
+    assert SECRET not in str(got.headers)
+    assert 304 == (await front.get("/content/d/large.bin", f'If-None-Match: "{pool.sha256("large.bin")}"')).status
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=60)
+
+    def head() -> tuple[int, str | None]:
+        connection.request("HEAD", "/content/d/large.bin")
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status, answer.getheader("Content-Length")
+
+    assert (200, str(len(LARGE))) == await deferToThread(head)

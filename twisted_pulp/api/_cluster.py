@@ -1,0 +1,48 @@
+"""The nodes that share the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import asdict
+
+from twisted_pulp.api._call import Call
+from twisted_pulp.api._route import Route
+from twisted_pulp.documents import Cluster, Engine, Node
+from twisted_pulp.errors import shown
+
+__all__ = ["ROUTES"]
+
+_ROLES = "api", "worker", "content"
+
+
+async def _cluster(call: Call) -> Cluster:
+    running = call.running
+    settings = running.settings
+    nodes = [] if running.nodes is None else await running.nodes.all()
+    living = [role for each in nodes if each.alive for role in each.roles]
+    return Cluster(
+        nodes=tuple(Node(**asdict(each, recurse=False)) for each in nodes),
+        roles={role: living.count(role) for role in _ROLES},
+        jobs=await running.jobs.counts(),
+        database=_engine(settings.database, running.data.catalog.dialect, True),
+        broker=_engine(settings.broker, "local", getattr(running.jobs.broker, "connected", True)),
+        storage=_engine(settings.storage, "directory", "storage" not in running.health.degraded),
+    )
+
+
+def _engine(url: Any, kind: str, connected: bool) -> Engine:
+    """Return what is told of an engine at *url*; *kind* is that of one without."""
+    scheme, mark, _ = (url or "").partition("://")
+    return Engine(kind=scheme if mark else kind, url=shown(url) if mark else url, connected=connected)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/cluster",
+        says="Show the nodes that share the catalog, and what they share.",
+        run=_cluster,
+        gives=Cluster,
+    ),
+)

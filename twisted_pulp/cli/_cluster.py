@@ -1,0 +1,55 @@
+"""`pulpdownloader cluster`: the daemons that share a catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import to_builtins
+
+from twisted_pulp.cli._desk import Desk, worked
+from twisted_pulp.cli._place import Place
+from twisted_pulp.cli._table import facts, moment, table
+from twisted_pulp.cli._words import amount
+from twisted_pulp.documents import Cluster, Engine, Node
+
+__all__ = ["status"]
+
+_HEADER = "NODE", "HOST", "PID", "VERSION", "ROLES", "STATE", "JOBS", "RATE", "SEEN"
+
+
+def status(place: Place) -> int:
+    """Show the nodes, and what they share."""
+
+    async def act(desk: Desk) -> None:
+        assert desk.server is not None
+        found = await desk.server.cluster()
+        desk.answer(to_builtins(found), _lines(found))
+        for role, count in found.roles.items():
+            if not count:
+                desk.fail(f"no node that lives has the role {role}")
+
+    return worked(place, act)
+
+
+def _lines(found: Cluster) -> Iterator[str]:
+    if found.nodes:
+        yield from table(_HEADER, map(_row, found.nodes))
+        yield ""
+    jobs = {name: count for name, count in found.jobs.items() if count}
+    shared = {name: _engine(getattr(found, name)) for name in ("database", "broker", "storage")}
+    said = ", ".join(f"{name}: {count}" for name, count in jobs.items()) or "none"
+    yield from facts([("jobs", said), *shared.items()])
+
+
+def _row(node: Node) -> tuple[object, ...]:
+    figures = node.figures
+    state = "silent" if not node.alive else "ready" if figures.get("ready") else "not ready"
+    jobs = f"{figures.get('jobs', 0):g}/{figures.get('slots', 0):g}" if "worker" in node.roles else None
+    rate = f"{amount(int(figures.get('bytes_per_second', 0)))}/s"
+    words = node.name, node.host, node.pid, node.version, ",".join(node.roles), state
+    return *words, jobs, rate, moment(node.seen)
+
+
+def _engine(engine: Engine) -> str:
+    words = engine.kind if engine.url is None else engine.url
+    return words if engine.connected else f"{words}: not reached"
