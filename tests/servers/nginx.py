@@ -39,6 +39,7 @@ http {{
     tcp_nopush on;
     keepalive_requests 1000000;
     {ranges}
+    {http}
     server {{
         listen 127.0.0.1:{port}{ssl};
         root {root};
@@ -67,6 +68,7 @@ class Nginx:
     :ivar tls: paths of a certificate chain and its key, None for plain HTTP.
     :ivar ranges: False ignores Range headers.
     :ivar lines: configuration lines for the server block, such as ``limit_rate 1m;``.
+    :ivar http: lines beside the server block, such as ``upstream name { ... }``.
     :ivar http2: whether it speaks HTTP/2 too, by ALPN; needs *tls*.
     :ivar workers: worker processes.
     :ivar port: where it listens, once started.
@@ -79,6 +81,7 @@ class Nginx:
     tls: tuple[Path, Path] | None = None
     ranges: bool = True
     lines: Sequence[str] = ()
+    http: Sequence[str] = ()
     http2: bool = False
     workers: int = 1
     port: int = field(init=False, default=0)
@@ -153,6 +156,7 @@ class Nginx:
             port=self.port,
             ssl="" if self.tls is None else " ssl http2" if self.http2 else " ssl",
             root=self.root,
+            http="\n    ".join(self.http),
             server="\n        ".join(lines),
         )
 
