@@ -107,6 +107,65 @@ async def test_events(start_api: StartAPI) -> None:
         await client.leave()
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("?last=" + "x" * 65, {}, 422),
+        ("?last=a%20b", {}, 422),
+        ("?last=a%0Ab", {}, 422),
+        ("?last=", {}, 422),
+        ("?last=a&last=b", {}, 422),
+        ("?first=1", {}, 422),
+        ("", {"Last_Event_ID": "x" * 65}, 422),
+        ("", {"Last_Event_ID": "a b"}, 422),
+        ("", {"Last_Event_ID": "a\r\nLast-Event-ID: b"}, 422),
+        ("", {"Authorization": "Bearer nonsense"}, 401),
+        ("", {"Authorization": ""}, 401),
+        ("/", {}, 404),
+        ("/1", {}, 404),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_events_refused(start_api: StartAPI, path: str, headers: dict[str, str], status: int) -> None:
+    """Who asks for events in another way than the description has it is answered with a problem, at once."""
+    site = await start_api()
+    token = "" if "Authorization" in headers else site.token
+    reply = await site.ask("GET", f"/events{path}", token=token, **headers)
+    assert (status, "application/problem+json") == (reply.status, reply.headers["content-type"])
+    assert (status, "nosniff") == (reply.document["status"], reply.headers["x-content-type-options"])
+    assert ("www-authenticate" in reply.headers) is (status == 401)
+    assert 0 == site.running.feed.listeners == site.api.streams.count
+
+
+@pytest_twisted.ensureDeferred
+async def test_events_end(start_api: StartAPI) -> None:
+    """Other methods are refused, and who is one too many; a token that may read is enough, and each gets its place."""
+    site = await start_api()
+    reply = await site.ask("POST", "/events", {})
+    assert (405, "GET, HEAD") == (reply.status, reply.headers["allow"])
+    reply = await site.ask("HEAD", "/events")
+    assert (200, "text/event-stream; charset=utf-8") == (reply.status, reply.headers["content-type"])
+    site.api.streams._most = 1
+    first = await Socket.to(site.reactor, site.port)
+    first.send(site.request("GET", "/events?last=gone-1", token=await site.make_token("read")))
+    while b"event: reset" not in first.received:
+        await deferLater(site.reactor, 0.01)
+    head = first.received.partition(b"\r\n\r\n")[0].lower()
+    assert b"\r\ncontent-type: text/event-stream; charset=utf-8" in head
+    assert b"\r\ncache-control: no-store" in head
+    reply = await site.ask("GET", "/events")
+    assert (503, "10", "urn:pulpdownloader:too_many_listeners") == (
+        reply.status,
+        reply.headers["retry-after"],
+        reply.document["type"],
+    )
+    await first.leave()
+    while site.api.streams.count:
+        await deferLater(site.reactor, 0.01)
+    site.running.feed.close()
+    assert 200 == (await site.ask("GET", "/events")).status
+
+
 @pytest_twisted.ensureDeferred
 async def test_description(start_api: StartAPI) -> None:
     """The description has every path with its documents, and each reference in it leads somewhere."""

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_pulp.api._call import Call
+from twisted_pulp.api._problems import Refused
 from twisted_pulp.api._route import Answer, Parameter, Route
 from twisted_pulp.catalog._tables import artifact
 from twisted_pulp.documents import Health, Readiness, Status, Storage
@@ -95,6 +96,9 @@ def _shown(value: Any) -> Any:
 
 async def _events(call: Call) -> Any:
     streams = call.api.streams
+    if streams.full:
+        words = "Too many listen already."
+        raise Refused(status=503, code="too_many_listeners", detail=words, headers={"Retry-After": "10"})
     principal = call.principal
     last = call.given.get("last")
 

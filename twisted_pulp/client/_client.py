@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from attrs import evolve
 
+from twisted_pulp.client._events import Event, Events
 from twisted_pulp.client._jobs import Jobs
 from twisted_pulp.client._named import Named
 from twisted_pulp.client._repositories import Repositories
@@ -62,6 +63,7 @@ class Client:
         if not url.startswith(("http://", "https://")):
             raise SettingsError("server", url, "http://HOST:PORT, https://HOST:PORT or unix:PATH")
         root = url.rstrip("/")
+        self._reactor = context.reactor
         self._wire = wire = Wire(context, f"{root}{_API}", evolve(reach, url=f"{root}{_API}/", token=token))
         self.jobs = Jobs(wire, context.reactor)
         self.remotes: Named[Remote] = Named(wire, "remotes", Remote)
@@ -84,6 +86,17 @@ class Client:
     async def storage(self) -> Storage:
         """Return how much is kept."""
         return await self._wire.get(Storage, "/storage")
+
+    def events(self, last_id: str | None = None) -> AsyncGenerator[Event]:
+        """
+        Return what happens, as it happens: to jobs that the token may see, and to the daemon.
+
+        When the connection ends or says nothing for 45 s there is another one after a while, and nothing is missed. A
+        server that cannot be reached for five minutes is given up.
+
+        :param last_id: what is known already, as `Status.last` or `Event.id`; default None: everything that is over.
+        """
+        return Events(self._wire, self._reactor, last_id).each()
 
     async def settings(self) -> dict[str, Any]:
         """Return the daemon's settings, without their secrets."""

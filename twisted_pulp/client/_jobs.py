@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
-from attrs import define
+from attrs import define, evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, deferLater
 
+from twisted_pulp.client._errors import ServerError
+from twisted_pulp.client._events import Events
 from twisted_pulp.client._lines import Lines
 from twisted_pulp.client._wire import Wire, path_of
 from twisted_pulp.documents import (
@@ -28,6 +31,8 @@ __all__ = ["JobEnded", "Jobs"]
 
 #: Seconds between two looks at a job that runs: the first, and the longest.
 _SOON, _LATE = 0.1, 2.0
+#: What events tell of a job.
+_TOLD = "state", "total", "done", "failed", "bytes", "error"
 _ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -135,19 +140,53 @@ class Jobs:
 
     async def ended(self, uid: str, observe: Callable[[Job], object] = lambda job: None) -> Job:
         """
-        Wait for the end of the job *uid*.
+        Wait for the end of the job *uid*: hear of it, or look now and then where nothing can be heard.
 
         :param observe: called with the job now and then.
         :raises JobEnded: when it is not completed.
         """
-        pause = _SOON
-        while True:
-            job = await self.get(uid)
-            observe(job)
-            if job.state in _ENDED:
-                break
-            await deferLater(self._reactor, pause)
-            pause = min(_LATE, pause * 1.3)
+        job = await self.get(uid)
+        observe(job)
+        if job.state not in _ENDED:
+            try:
+                job = await self._heard(job, observe)
+            except ServerError as error:
+                if error.status == 404 and error.problem.instance.endswith(uid):
+                    raise
+                job = await self._looked(job, observe)
         if job.state != "completed":
             raise JobEnded(job)
         return job
+
+    async def _heard(self, job: Job, observe: Callable[[Job], object]) -> Job:
+        """Hear of *job* until it has ended; with each beat, also when we begin to listen, we look at it."""
+        async with aclosing(Events(self._wire, self._reactor, beats=True).each()) as events:
+            async for event in events:
+                if event.name == "job" and event.data.get("uid") == job.id:
+                    job = _changed(job, event.data)
+                    if job.state not in _ENDED:
+                        observe(job)
+                        continue
+                elif event.name not in ("", "reset"):
+                    continue
+                job = await self.get(job.id)
+                observe(job)
+                if job.state in _ENDED:
+                    break
+        return job
+
+    async def _looked(self, job: Job, observe: Callable[[Job], object]) -> Job:
+        """Look at *job* until it has ended."""
+        pause = _SOON
+        while job.state not in _ENDED:
+            await deferLater(self._reactor, pause)
+            pause = min(_LATE, pause * 1.3)
+            job = await self.get(job.id)
+            observe(job)
+        return job
+
+
+def _changed(job: Job, data: Mapping[str, Any]) -> Job:
+    """Return *job* as an event tells of it."""
+    known: dict[str, Any] = {name: data[name] for name in _TOLD if name in data}
+    return evolve(job, **known)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from attrs import define, field
+from attrs import define, evolve, field
 from treq.client import HTTPClient
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.task import deferLater
@@ -23,12 +23,13 @@ from twisted_pulp.documents import Fault, Page, Problem
 from twisted_pulp.errors import DownloadError
 from twisted_pulp.settings import Remote
 
-__all__ = ["Wire", "path_of"]
+__all__ = ["LATER", "Wire", "asked_to_wait", "body_of", "path_of", "refusal"]
 
 T = TypeVar("T")
 #: Seconds before the second, third and fourth try, about; a server that starts again is back by then.
 _PAUSES = 0.25, 1.0, 3.0
-_LATER = frozenset({429, 502, 503, 504})
+#: Statuses that say that it may be otherwise later.
+LATER = frozenset({429, 502, 503, 504})
 #: Seconds that a server may ask us to wait for before we rather say so.
 _LONGEST = 30.0
 _JSON, _PROBLEM = b"application/json", b"application/problem+json"
@@ -54,6 +55,7 @@ class Wire:
     _remote: Remote
     _uniform: Callable[[float, float], float] = random.uniform
     _http: HTTPClient = field(init=False)
+    _endless: Remote | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self._http = HTTPClient(self._context.metadata_agent(self._remote))
@@ -108,7 +110,7 @@ class Wire:
             except ServerUnreachable:
                 await self._wait(pause)
                 continue
-            wait = _asked_to_wait(response) if response.code in _LATER else None
+            wait = asked_to_wait(response) if response.code in LATER else None
             if wait is None or wait > _LONGEST:
                 return _read(response, data, kind, url)
             await self._wait(max(pause, wait))
@@ -118,12 +120,34 @@ class Wire:
     async def _tried(self, method: str, url: str, headers: Headers, body: bytes | IBodyProducer | None) -> Any:
         try:
             response = await self._http.request(method, url, headers=headers, data=body)
-            return response, await _body_of(response)
-        except (DownloadError, ConnectError, ConnectionLost, ConnectionDone, ResponseFailed) as error:
+            return response, await body_of(response)
+        except _UNREACHED as error:
+            raise ServerUnreachable(f"{self.base}: {_reason(error)}") from error
+
+    async def stream(self, path: str, last_id: str | None) -> Any:
+        """
+        Return the response of *path*, whose body does not end.
+
+        :raises ServerUnreachable: when nothing answers.
+        """
+        if self._endless is None:
+            reach = self._remote
+            timeouts = evolve(reach.timeouts, idle=None, low_speed=None, total=None)
+            self._endless = evolve(reach, timeouts=timeouts, limits=evolve(reach.limits, max_metadata_size=None))
+        headers = Headers({"Accept": ["text/event-stream, application/problem+json"]})
+        if last_id is not None:
+            headers.setRawHeaders("Last-Event-ID", [last_id])
+        agent = self._context.metadata_agent(self._endless)
+        try:
+            return await agent.request(b"GET", f"{self.base}{path}".encode("ascii"), headers)
+        except _UNREACHED as error:
             raise ServerUnreachable(f"{self.base}: {_reason(error)}") from error
 
     async def _wait(self, seconds: float) -> None:
         await deferLater(self._context.reactor, self._uniform(seconds, seconds * 1.5))
+
+
+_UNREACHED = DownloadError, ConnectError, ConnectionLost, ConnectionDone, ResponseFailed
 
 
 def _headers(body: bytes | IBodyProducer | None, key: str | None) -> Headers:
@@ -144,7 +168,7 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, DownloadError) else str(error)
 
 
-async def _body_of(response: Any) -> bytes:
+async def body_of(response: Any) -> bytes:
     found: list[bytes] = []
     size = 0
 
@@ -160,7 +184,7 @@ async def _body_of(response: Any) -> bytes:
     return b"".join(found)
 
 
-def _asked_to_wait(response: Any) -> float:
+def asked_to_wait(response: Any) -> float:
     """Return the seconds that the server asks us to wait (RFC 9110, 10.2.3); 0 when it does not say."""
     given = (response.headers.getRawHeaders(b"retry-after") or [b""])[0].decode("latin-1").strip()
     if given.isdecimal():
@@ -177,7 +201,7 @@ def _read(response: Any, data: bytes, kind: Any, url: str) -> Any:
     named = (response.headers.getRawHeaders(b"content-type") or [b""])[0].partition(b";")[0].strip().lower()
     try:
         if response.code >= 400:
-            raise ServerError(_problem(response, data if named == _PROBLEM else b""))
+            raise refusal(response, data)
         if kind is None or response.code == 204:
             return None
         if named != _JSON:
@@ -185,6 +209,12 @@ def _read(response: Any, data: bytes, kind: Any, url: str) -> Any:
         return msgspec.json.decode(data, type=kind)
     except msgspec.DecodeError as error:
         raise ServerUnreachable(f"{url}: {error}") from error
+
+
+def refusal(response: Any, data: bytes) -> ServerError:
+    """Return what *response*, whose status is an error, is raised as."""
+    named = (response.headers.getRawHeaders(b"content-type") or [b""])[0].partition(b";")[0].strip().lower()
+    return ServerError(_problem(response, data if named == _PROBLEM else b""))
 
 
 def _problem(response: Any, data: bytes) -> Problem:

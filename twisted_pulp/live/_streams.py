@@ -46,6 +46,11 @@ class EventStreams:
         """How many are open."""
         return len(self._open)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more may listen."""
+        return len(self._open) >= self._most
+
     def serve(
         self, request: Any, last_id: str | None = None, *, wanted: Callable[[Event], bool] = lambda event: True
     ) -> None:
@@ -56,7 +61,7 @@ class EventStreams:
             none: it hears of what happens from now on.
         :param wanted: whether it is to hear of an event.
         """
-        if len(self._open) >= self._most:
+        if self.full:
             request.setResponseCode(503)
             request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
             request.setHeader(b"Retry-After", b"10")

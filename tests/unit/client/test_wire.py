@@ -193,8 +193,8 @@ def test_pages() -> None:
 
 
 def test_ended() -> None:
-    """The wait for a job looks more and more seldom, and tells what it sees."""
-    answers = [said(JOB), said(JOB | {"state": "running"}), said(JOB | {"state": "completed"})]
+    """The wait for a job, where nothing can be heard, looks more and more seldom, and tells what it sees."""
+    answers = [said(JOB), refused(503), said(JOB | {"state": "running"}), said(JOB | {"state": "completed"})]
     client, around = client_of(*answers)
     seen: list[str] = []
     d = started(client.jobs.ended("u", lambda job: seen.append(job.state)))
