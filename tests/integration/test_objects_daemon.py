@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThread
 from tests.integration.cluster import Cluster, Member, StartCluster
 from tests.integration.pool import Pool
 from tests.servers.ceph import Ceph
-from tests.servers.fixtures import StartNginx
+from tests.servers.fixtures import StartFaulty, StartNginx
 from tests.servers.reactor import IReactor
 from twisted_pulp.storage import ObjectStorage
 
@@ -155,3 +155,42 @@ async def test_redirected(
         return answer.status, answer.getheader("Content-Length")
 
     assert (200, str(len(LARGE))) == await deferToThread(head)
+
+
+@pytest.mark.limit(300)
+@ensureDeferred
+async def test_away(
+    start_cluster: StartCluster,
+    start_nginx: StartNginx,
+    start_faulty: StartFaulty,
+    ceph: Ceph,
+    bucket: str,
+    tmp_path: Path,
+) -> None:
+    """While the bucket is out of reach clients are told to come again and a sync waits; a killed daemon goes on."""
+    pool = Pool.of(tmp_path / "pool", 20)
+    pool.put("large.bin", LARGE)
+    pool.write()
+    upstream, faulty = await start_nginx(pool.root), await start_faulty(ceph.port)
+    cluster = start_cluster(storage=ceph.url(bucket, faulty.url("").rstrip("/"), patience=5))
+    node = cluster.add(limits={"lease": 3})
+    await cluster.start()
+    await node.made("/api/v1/remotes", {"name": "up", "url": upstream.url("/PULP_MANIFEST")})
+    await node.made("/api/v1/repositories", {"name": "mine", "remote": "up"})
+    await done(cluster, node, "syncs", repository="mine")
+    await node.made("/api/v1/distributions", {"name": "d", "base_path": "d", "repository": "mine"})
+    assert LARGE == (await node.get("/content/d/large.bin")).body
+    pool.put("new.bin", LARGE[::-1])
+    pool.write()
+    await faulty.down()
+    job = await node.made("/api/v1/syncs", {"repository": "mine"})
+    assert 503 == (await node.get("/content/d/large.bin")).status
+    await cluster.until(lambda: (node.data / "spool" / "tmp").is_dir() and os.listdir(node.data / "spool" / "tmp"))
+    await node.kill()
+    faulty.up()
+    await node.start()
+    ended = await cluster.ended(job["id"], node)
+    assert ("completed", 1) == (ended["state"], ended["result"]["added"]), ended
+    assert LARGE[::-1] == (await node.get("/content/d/new.bin")).body
+    assert {} == (await node.document("/api/v1/status"))["degraded"]
+    assert [] == os.listdir(node.data / "spool" / "tmp")

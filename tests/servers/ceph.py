@@ -63,7 +63,7 @@ osd data = {prefix}/osd
 [client.rgw]
 ms mon client mode = crc
 rgw data = {prefix}/rgw
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 """
 
 
@@ -121,14 +121,10 @@ class Ceph:
         from obstore import sign
         from obstore.store import S3Store
 
-        store: Any = S3Store(
-            bucket,
-            endpoint=self.endpoint,
-            access_key_id=ACCESS,
-            secret_access_key=SECRET,
-            client_options={"allow_http": True},
-        )
-        return sign(store, method, path, timedelta(minutes=5))  # type: ignore[arg-type]
+        options: Any = {"endpoint": self.endpoint, "access_key_id": ACCESS, "secret_access_key": SECRET}
+        store = S3Store(bucket, config=options, client_options={"allow_http": True})
+        wanted: Any = method
+        return str(sign(store, wanted, path, timedelta(minutes=5)))
 
     def start(self) -> None:
         """

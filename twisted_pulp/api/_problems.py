@@ -20,6 +20,7 @@ from twisted_pulp.errors import (
     PulpError,
     SettingsError,
     StorageFull,
+    StorageUnavailable,
 )
 
 __all__ = ["Refused", "refused_by", "wrong"]
@@ -66,6 +67,7 @@ _KNOWN: tuple[tuple[type[BaseException], int, str], ...] = (
     (CatalogFull, 507, "storage_full"),
     (CatalogLocked, 503, "catalog_busy"),
     (CatalogUnavailable, 503, "catalog_unavailable"),
+    (StorageUnavailable, 503, "storage_unavailable"),
     (KeyRefused, 503, "key_refused"),
 )
 #: The same of errors of the jobs, by name: they are imported by whoever needs them.

@@ -52,8 +52,6 @@ def translated(error: Exception, where: str, sha256: str = "") -> StorageError:
     :param where: the store, without secrets.
     :param sha256: of the artifact that was asked for; empty when it was not one.
     """
-    if isinstance(error, StorageError):
-        return error
     words = str(error).partition("\nDebug source:")[0]
     status, code = _STATUS(words), _CODE(words)
     number, name = int(status[1]) if status else 0, code[1] if code else ""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition, Event
 
@@ -32,11 +32,11 @@ class Uploads:
 
     :param bucket: where to.
     :param root: of the spool.
-    :ivar waiting: bytes of files that are on their way.
+    :param now: seconds since the epoch.
     """
 
-    def __init__(self, bucket: Bucket, root: Root) -> None:
-        self._bucket, self._root = bucket, root
+    def __init__(self, bucket: Bucket, root: Root, now: Callable[[], float] = time.time) -> None:
+        self._bucket, self._root, self._now = bucket, root, now
         self._free, self._changed = _TOGETHER, Condition()
 
     @contextmanager
@@ -117,7 +117,7 @@ class Uploads:
         An older one is stored again: it may be nobody's, and just about to be cleaned up.
         """
         found = self._bucket.head(sha256)
-        return found is not None and found[0] == size and time.time() - found[1] < _NEW
+        return found is not None and found[0] == size and self._now() - found[1] < _NEW
 
 
 class _File:

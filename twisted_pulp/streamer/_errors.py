@@ -21,6 +21,7 @@ from twisted_pulp.errors import (
     RetryLater,
     StorageError,
     StorageFull,
+    StorageUnavailable,
 )
 from twisted_pulp.streamer._answer import SAFE
 from twisted_pulp.streamer._conditions import date_of
@@ -74,7 +75,7 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(503, "The upstream asks to come back later.", _seconds(error.seconds))
     if isinstance(error, StorageFull):
         return Refusal(503, "There is no room to keep the file.")
-    if isinstance(error, Cancelled | CatalogUnavailable):
+    if isinstance(error, Cancelled | CatalogUnavailable | StorageUnavailable):
         return Refusal(503, "The server is busy or going down; try again.")
     if isinstance(error, DownloadTimeout):
         return Refusal(504, "The upstream does not answer in time.")
