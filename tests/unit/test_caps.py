@@ -98,3 +98,34 @@ def test_repr() -> None:
     for _ in range(3):
         cap.semaphore.acquire()
     assert "<Cap 2 busy, 1 open of 2, 1 waiting>" == repr(cap)
+
+
+def test_lease() -> None:
+    """Others may have a part of a cap: no more is made or given than is ours, none at all at first, until it grows."""
+    cap, told = Cap(3), []
+    cap.lease(0)
+    for name in "abc":
+        cap.semaphore.acquire().addCallback(functools.partial(lambda name, _: told.append(name), name))
+    cap.wait().addCallback(functools.partial(_tell, told, "room"))
+    assert (True, [], 3, 0) == (cap.full, told, cap.wanted, cap.busy)
+    cap.lease(2)
+    assert (False, ["a", "b", "room"], 3, 2) == (cap.full, told, cap.wanted, cap.busy)
+    cap.lease(1)
+    cap.semaphore.release()
+    assert (["a", "b", "room"], 2) == (told, cap.wanted)
+    cap.semaphore.release()
+    assert ["a", "b", "room", "c"] == told
+
+
+def test_lease_of_a_slow_host() -> None:
+    """What a host bears and what is ours of it both count."""
+    cap = Cap(8)
+    cap.allow(3)
+    cap.lease(5)
+    assert 3 == cap.allowed
+    cap.lease(2)
+    assert 2 == cap.allowed
+    cap.allow(8)
+    assert 2 == cap.allowed
+    cap.lease(8)
+    assert 8 == cap.allowed

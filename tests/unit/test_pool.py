@@ -880,3 +880,32 @@ def test_watch_of_its_own(clock: Clock) -> None:
     assert [] == network.sockets
     clock.pump([0.1])
     assert not clock.getDelayedCalls()
+
+
+def test_lease(world: World) -> None:
+    """Where others have a part of a host, only ours is connected to; what is idle beyond it is closed."""
+    leased: list[tuple[object, Cap]] = []
+
+    def begun(key: object, cap: Cap) -> None:
+        leased.append((key, cap))
+        cap.lease(0)
+
+    world.pool.paces.leased = begun
+    fetches = world.fetch(world.network.endpoint("a"), 3)
+    assert ["waiting"] * 3 == states(fetches)
+    ((key, cap),) = leased
+    assert {key: cap} == world.pool.paces.caps
+    cap.lease(2)
+    assert ["asked", "asked", "waiting"] == states(fetches)
+    for socket in list(world.network.to("a")):
+        socket.say(ok(b"hi"))
+    world.network.to("a")[0].say(ok(b"hi"))
+    assert (["answered"] * 3, 2) == (states(fetches), cap.open)
+    cap.lease(1)
+    world.pool.shrink(cap)
+    world.network.turn()
+    assert 1 == cap.open
+    cap.lease(0)
+    world.pool.shrink(cap)
+    world.network.turn()
+    world.drained()

@@ -21,16 +21,17 @@ class Cap:
     Fewer tokens than the limit may be given for a while: then the cap keeps the others itself.
 
     :param limit: connections, at least 1.
+    :ivar ceiling: connections that may be made now: the limit, or less, where others have a part of it.
     :ivar open: connections that are being made, busy, idle or being closed.
     :ivar high: the most that were ever open.
     """
 
-    __slots__ = ("_coming", "_kept", "_room", "high", "limit", "open", "semaphore")
+    __slots__ = ("_coming", "_kept", "_paced", "_room", "ceiling", "high", "limit", "open", "semaphore")
 
     def __init__(self, limit: int) -> None:
         if type(limit) is not int or limit < 1:
             raise SettingsError("connections", limit, "a whole number from 1")
-        self.limit = limit
+        self.limit = self.ceiling = self._paced = limit
         self.semaphore = DeferredSemaphore(limit)
         self.open = self.high = 0
         self._room: deque[Deferred[None]] = deque()
@@ -40,7 +41,7 @@ class Cap:
     @property
     def full(self) -> bool:
         """Whether no connection may be made now."""
-        return self.open >= self.limit
+        return self.open >= self.ceiling
 
     @property
     def unused(self) -> bool:
@@ -57,8 +58,25 @@ class Cap:
         """Tokens that may be given: the limit, or less."""
         return self.limit - self._kept - len(self._coming)
 
+    @property
+    def wanted(self) -> int:
+        """Tokens that were given, or are waited for."""
+        return self.busy + len(self.semaphore.waiting) - len(self._coming)
+
     def allow(self, number: int) -> None:
         """Give only *number* tokens from now on; those that were given already are kept when they come back."""
+        self._paced = number
+        self._share_out()
+
+    def lease(self, number: int) -> None:
+        """Make only *number* connections from now on, perhaps none, and give only as many tokens."""
+        more, self.ceiling = number > self.ceiling, number
+        self._share_out()
+        for _ in range(len(self._room) if more else 0):
+            self.nudge()
+
+    def _share_out(self) -> None:
+        number = min(self._paced, self.ceiling)
         while self.allowed > number:
             self._keep()
         while self.allowed < number and (self._coming or self._kept):
@@ -105,7 +123,7 @@ class Cap:
 
     def nudge(self) -> None:
         """Tell who waits longest that there is room, if there is."""
-        if self._room and self.open < self.limit:
+        if self._room and self.open < self.ceiling:
             self._room.popleft().callback(None)
 
     def __repr__(self) -> str:

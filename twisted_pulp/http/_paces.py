@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -68,17 +68,26 @@ class Paces:
     :param cap: requests at once that no host may exceed.
     :param caps: (host, port) -> the cap of each host that is connected to.
     :ivar lowered: (host, port) -> its pace.
+    :ivar leased: called with each host that is connected to from now on, and its cap; None: nobody is.
     """
 
     def __init__(self, clock: IReactorTime, cap: int, caps: Mapping[object, Cap]) -> None:
         self._clock, self._cap, self._caps = clock, cap, caps
         self.lowered: dict[Any, Pace] = {}
+        self.leased: Callable[[object, Cap], object] | None = None
+
+    @property
+    def caps(self) -> Mapping[object, Cap]:
+        """(host, port) -> the cap of each host that is connected to."""
+        return self._caps
 
     def begun(self, key: object, cap: Cap) -> Cap:
         """Return *cap*, that of a host from now on; it allows what was learnt of the host."""
         pace = self._of(key, self._clock.seconds()) if key in self.lowered else None
         if pace is not None:
             cap.allow(pace.allowed)
+        if self.leased is not None:
+            self.leased(key, cap)
         return cap
 
     def note(self, key: object, well: bool | None) -> None:

@@ -255,6 +255,11 @@ class ConnectionPool:
         connection.tokens = False
         connection.give_up()
 
+    def shrink(self, cap: Cap) -> None:
+        """Close idle connections that *cap* counts, if it has more than it may have now."""
+        for each in [each for each in self._idle if cap in each.caps][: max(0, cap.open - cap.ceiling)]:
+            self._evict(each)
+
     def _tidy(self, lane: Lane) -> None:
         if not lane.idle and not lane.users and lane.host.unused:
             self._hosts.pop(lane.host_key, None)

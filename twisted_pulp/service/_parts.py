@@ -103,10 +103,12 @@ class Parts:
     def _share(self, running: Running) -> None:
         """Share what is fetched with others, where there can be some."""
         if running.nodes.shared:
-            from twisted_pulp.service._share import claims_of
+            from twisted_pulp.service._share import claims_of, shares_of
 
-            running.claims = claims_of(running)
+            running.claims, shares = claims_of(running), shares_of(running)
             self._closing(running.claims.close)
+            self._closing(shares.close)
+            shares.start()
 
     async def _data(self, settings: Settings) -> DataDirectory:
         assert settings.data is not None
