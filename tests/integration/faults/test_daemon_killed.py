@@ -40,8 +40,8 @@ reserve = 0
 """
 # Seconds for a start: two, and what a busy machine may add. One that waits for a lease would need a minute.
 _START = 2.0 + 13.0
-#: Seconds in which one job at least ends.
-_PATIENCE = 60.0
+#: Seconds in which one job at least ends: one whose process died very often waits for a minute, by design.
+_PATIENCE = 120.0
 _USERS = 8
 
 
@@ -149,7 +149,7 @@ class Lives:
         while left := await self._ledger.left(self._client):
             if len(left) < before:
                 deadline, before = self._reactor.seconds() + _PATIENCE, len(left)
-            assert self._reactor.seconds() < deadline, f"{left} do not end\n{self._daemon.process.out}"
+            assert self._reactor.seconds() < deadline, f"{self._waiting()} do not end\n{self._daemon.process.out}"
             await deferLater(self._reactor, 0.2 + len(left) / 100)
         states = await self._ledger.audit(self._client, self.downloads)
         assert 0 == await self._daemon.end(signal.SIGTERM)
@@ -158,6 +158,12 @@ class Lives:
         assert max(self.starts) <= _START
         slowest, typical = max(self.starts), sorted(self.starts)[len(self.starts) // 2]
         return f"{self.kills} kills, {states}, {len(self._ledger.paths)} files; starts {typical:.2f} s, {slowest:.2f} s"
+
+    def _waiting(self) -> list[object]:
+        """What is known of jobs that have not ended: those that died or failed too often wait for a minute or more."""
+        columns = "uid, kind, state, run_after, failures, deaths, error"
+        with closing(sqlite3.connect(self._daemon.data / "catalog.sqlite")) as database:
+            return database.execute(f"SELECT {columns} FROM job WHERE finished IS NULL").fetchall()
 
     def _stored(self) -> None:
         """Each sync that was asked for has made one version at most, and nothing is lost or damaged."""
