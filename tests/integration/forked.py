@@ -1,5 +1,5 @@
 """
-`pulpdownloader` in processes that begin in a hundredth of a second: forked from one that has imported what it needs.
+Programs in processes that begin in a hundredth of a second: forked from one that has imported what they need.
 
 Each runs in an environment, a directory and with files of its own, may be sent signals, and ends as any program does.
 The reactor is not imported before the fork: each process makes its own, as one that was started does.
@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> None:
     """For each line, an order in JSON: fork and say the number; whenever a process has ended say number and status."""
     for name in _MODULES:
         importlib.import_module(f"twisted_pulp.{name}")
+    if find_spec("crochet"):
+        importlib.import_module("twisted_pulp.blocking")
     if find_spec("psycopg"):
         importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
     assert "twisted.internet.reactor" not in sys.modules
@@ -96,7 +99,7 @@ def _say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-def _run(arguments: list[str], directory: str, environment: dict[str, str], out: str, err: str) -> None:
+def _run(program: str, arguments: list[str], directory: str, environment: dict[str, str], out: str, err: str) -> None:
     random.seed()
     for descriptor, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
         opened = os.open(path, flags)
@@ -105,10 +108,10 @@ def _run(arguments: list[str], directory: str, environment: dict[str, str], out:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["pulpdownloader", *arguments]
-    from twisted_pulp.cli import main as command
-
-    sys.exit(command())
+    sys.argv = ["-c", *arguments]
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(compile(program, "<string>", "exec"), module.__dict__)
+    sys.exit()
 
 
 @define(eq=False)
@@ -162,10 +165,12 @@ class Forking:
         command = [sys.executable, "-c", _PROGRAM]
         self._popen = subprocess.Popen(command, env=environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, **pipes)
 
-    def start(self, arguments: list[str], directory: Path, environment: dict[str, str], out: str, err: str) -> Forked:
-        """Start `pulpdownloader` with *arguments*; *out* and *err* are files that are there."""
+    def start(
+        self, program: str, arguments: list[str], directory: Path, environment: dict[str, str], out: str, err: str
+    ) -> Forked:
+        """Start *program*, Python code, with *arguments*; *out* and *err* are files that are there."""
         assert self._popen.stdin is not None
-        given = {"arguments": arguments, "directory": str(directory), "environment": environment}
+        given = {"program": program, "arguments": arguments, "directory": str(directory), "environment": environment}
         self._popen.stdin.write(json.dumps({**given, "out": out, "err": err}).encode() + b"\n")
         over = time.monotonic() + _PATIENCE
         while not self._began:

@@ -109,7 +109,7 @@ class Process:
 
 @pytest.fixture(scope="session")
 def forking(system_temp: Path) -> Iterator[Forking]:
-    """Starts `pulpdownloader` sooner than the interpreter would."""
+    """Starts programs sooner than the interpreter would."""
     made = Forking()
     yield made
     made.close()
@@ -120,7 +120,7 @@ async def start_command(reactor: Any, tmp_path: Path, forking: Forking) -> Async
     """
     Start `pulpdownloader`, or another *program*, with arguments, in ``tmp_path``.
 
-    The command is forked, unless *options* of the interpreter, the words *before* it, or what else may be *given* need
+    The program is forked, unless *options* of the interpreter, the words *before* it, or what else may be *given* need
     a start of its own.
     """
     started: list[Process] = []
@@ -139,9 +139,9 @@ async def start_command(reactor: Any, tmp_path: Path, forking: Forking) -> Async
         command = [*before, sys.executable, *options, "-c", program, *map(str, arguments)]
         own = given.pop("environ", {})
         environ = environment() | own
-        plain = program == PULPDOWNLOADER and not (options or before or given)
-        if plain and streams == stock and _forkable(own):
-            popen: Any = forking.start([*map(str, arguments)], tmp_path, environ, *(file.name for file in files))
+        if not (options or before or given) and streams == stock and _forkable(own):
+            words = [*map(str, arguments)]
+            popen: Any = forking.start(program, words, tmp_path, environ, *(file.name for file in files))
             started.append(Process(reactor, tmp_path, popen, files))
             return started[-1]
         popen = subprocess.Popen(command, cwd=tmp_path, env=environ, **streams, **given)

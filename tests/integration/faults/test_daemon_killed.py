@@ -94,7 +94,9 @@ class Lives:
                     await self._kill(self._rng.uniform(0, 1))
                 else:
                     await self._start()
-                    await self._kill(self._rng.uniform(0.05, 0.9))
+                    # Long enough for something to be done: a job whose process dies 30 times is taken to be why.
+                    longest = min(max(0.9, 1.5 * self.starts[-1]), 3.0)
+                    await self._kill(self._rng.uniform(0.05, longest))
             self._over = True
             await self._start()
             await gatherResults(users)
