@@ -128,6 +128,16 @@ class BrokerContract:
         assert DELIVERIES <= dead.count
         assert 1 == (await broker.depth()).dead
 
+    @ensureDeferred
+    async def test_given_up(self, broker: Any) -> None:
+        """A message can be put aside at once, for a job that was given up."""
+        await broker.park("bad")
+        assert [DeadLetter("bad", 0)] == await broker.dead(10)
+        assert await broker.replay("bad")
+        taker = Taker()
+        broker.consume(taker.take, 1)
+        assert ["bad"] == await taker.has(1)
+
     async def _parked(self, broker: Any, uid: str) -> None:
         """Let a message be put aside."""
         taker = Taker()

@@ -8,6 +8,7 @@ from twisted_pulp.errors import ItemsFailed, JobError, JobNotFound, JobStateErro
 from twisted_pulp.jobs._broker import DeadLetter, Delivery, Depth, IBroker
 from twisted_pulp.jobs._broker_local import LocalBroker
 from twisted_pulp.jobs._crew import Crew
+from twisted_pulp.jobs._dead_letters import DeadLetters, Parked
 from twisted_pulp.jobs._downloads import DownloadKind
 from twisted_pulp.jobs._draft import Draft
 from twisted_pulp.jobs._fetch import FetchKind
@@ -15,6 +16,7 @@ from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
 from twisted_pulp.jobs._nodes import Node, Nodes
 from twisted_pulp.jobs._orders import Orders
+from twisted_pulp.jobs._reminders import Reminders
 from twisted_pulp.jobs._retention import Retention
 from twisted_pulp.jobs._scheduler import Schedule, Scheduler
 from twisted_pulp.jobs._space import Space
@@ -33,6 +35,7 @@ __all__ = [
     "CleanupKind",
     "Crew",
     "DeadLetter",
+    "DeadLetters",
     "Delivery",
     "Depth",
     "DownloadKind",
@@ -56,7 +59,9 @@ __all__ = [
     "Nodes",
     "Orders",
     "Page",
+    "Parked",
     "QueueFull",
+    "Reminders",
     "Retention",
     "Schedule",
     "Scheduler",

@@ -16,9 +16,9 @@ from twisted_pulp.errors import BrokerUnavailable, SettingsError
 from twisted_pulp.jobs._amqp_address import Address
 from twisted_pulp.jobs._amqp_confirms import Confirms
 from twisted_pulp.jobs._amqp_link import Link
-from twisted_pulp.jobs._amqp_queues import DEAD, JOBS, closed, declare, delete, given_out, text_of
+from twisted_pulp.jobs._amqp_queues import DEAD, JOBS, closed, declare, delete, put_aside, text_of
 from twisted_pulp.jobs._amqp_taker import Taker
-from twisted_pulp.jobs._broker import DELIVERIES, DeadLetter, Depth, IBroker, Take
+from twisted_pulp.jobs._broker import DeadLetter, Depth, IBroker, Take
 
 __all__ = ["AMQPBroker"]
 
@@ -143,8 +143,15 @@ class AMQPBroker:
     # messages
     def publish(self, uid: str) -> Deferred[None]:
         """Say that the job *uid* waits; see `IBroker`."""
+        return self._send(JOBS, uid)
+
+    def park(self, uid: str) -> Deferred[None]:
+        """Put a message aside; see `IBroker`."""
+        return self._send(DEAD, uid)
+
+    def _send(self, queue: str, uid: str) -> Deferred[None]:
         out = self._out
-        send = None if out is None else lambda: out.basic_publish("", JOBS, uid.encode(), self._properties, True)
+        send = None if out is None else lambda: out.basic_publish("", queue, uid.encode(), self._properties, True)
         try:
             return self.confirms.send(send)
         except BrokerUnavailable:
@@ -175,8 +182,7 @@ class AMQPBroker:
         found: list[DeadLetter] = []
         async with self._aside() as channel:
             while len(found) < limit and (got := await channel.basic_get(DEAD)) is not None:
-                count = max(DELIVERIES + 1, given_out(got[2]))
-                found.append(DeadLetter(text_of(got[3]), count))
+                found.append(DeadLetter(text_of(got[3]), put_aside(got[2])))
         return found
 
     def replay(self, uid: str) -> Deferred[bool]:

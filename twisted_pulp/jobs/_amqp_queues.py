@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from twisted_pulp.jobs._broker import DELIVERIES
 
-__all__ = ["DEAD", "JOBS", "closed", "declare", "delete", "given_out", "text_of"]
+__all__ = ["DEAD", "JOBS", "closed", "declare", "delete", "given_out", "put_aside", "text_of"]
 
 _log = Logger()
 
@@ -70,6 +70,11 @@ async def closed(channel: Any) -> None:
 def given_out(properties: Any) -> int:
     """Return how often a message was given out before."""
     return int((properties.headers or {}).get(_COUNT, 0))
+
+
+def put_aside(properties: Any) -> int:
+    """Return how often a message was given out before the server put it aside; 0: we have put it there."""
+    return DELIVERIES + 1 if "x-death" in (properties.headers or {}) else 0
 
 
 def text_of(body: bytes) -> str:

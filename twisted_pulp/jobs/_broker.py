@@ -46,10 +46,10 @@ class Delivery:
 @frozen
 class DeadLetter:
     """
-    A message that was put aside, since those who had it died or gave it back again and again.
+    A message that was put aside: those who had it died or gave it back again and again, or its job was given up.
 
     :ivar uid: of the job, as the message says it.
-    :ivar count: how often it was given out.
+    :ivar count: how often it was given out; 0: its job was given up.
     """
 
     uid: str
@@ -99,6 +99,9 @@ class IBroker(Interface):
         :returns: what ends that: called, it returns a Deferred that fires when nothing is given out any more. What was
             given out is still to be ended.
         """
+
+    def park(uid: str) -> Deferred[None]:
+        """Put a message aside, for a job that was given up; see `publish`."""
 
     def dead(limit: int) -> Deferred[list[DeadLetter]]:
         """Return a Deferred of messages that were put aside, *limit* at most, the oldest first."""

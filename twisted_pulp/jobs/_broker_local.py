@@ -98,6 +98,11 @@ class LocalBroker:
             (self._dead if again.count > DELIVERIES else self._ready).append(again)
         self._give()
 
+    def park(self, uid: str) -> Deferred[None]:
+        """Put a message aside."""
+        self._dead.append(DeadLetter(uid, 0))
+        return succeed(None)
+
     def dead(self, limit: int) -> Deferred[list[DeadLetter]]:
         """Return a Deferred of what was put aside."""
         return succeed(list(self._dead)[:limit])

@@ -96,6 +96,7 @@ class Run:
             # The row still says that we run it: the worker's next look finds that we do not.
             self._log.warn("the end of job {uid} was not saved: {error}", uid=self.row.uid, error=failed)
             return outcome
+        self.row = row
         self._jobs.telling.changed(job_of(row))
         return outcome
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field, frozen
 from sqlalchemy import Connection
 
-from twisted_pulp.catalog import leases
+from twisted_pulp.catalog import dispatch, leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.catalog.leases import Candidate
 
@@ -80,14 +80,27 @@ def crowding(
 
 
 def begun(
-    connection: Connection, holder: str, turns: Turns, now: float, longest: float, due: list[int], without: str = ""
+    connection: Connection,
+    holder: str,
+    turns: Turns,
+    now: float,
+    longest: float,
+    due: list[int],
+    without: str = "",
+    told: Sequence[str] = (),
 ) -> JobRow | None:
-    """Begin the job whose turn it is, of those that are not of the kind *without*; None: there is none."""
+    """
+    Begin the job whose turn it is, of those that are not of the kind *without*; None: there is none.
+
+    :param told: uids of jobs that we were told of, one of which is taken where it is as good: others have others.
+    """
     leases.promote(connection, now, longest, due)
     while True:
         found, running = leases.candidates(connection, without)
         if not found:
             return None
-        row = leases.begin(connection, turns.best(found, running).id, holder, now)
+        best = turns.best(found, running)
+        same = dispatch.like(connection, best, told, without) if told else None
+        row = leases.begin(connection, best.id if same is None else same, holder, now)
         if row is not None:
             return row

@@ -14,9 +14,10 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import leases
 from twisted_pulp.catalog.jobs import JobRow
 from twisted_pulp.errors import PulpError
-from twisted_pulp.jobs._broker import Delivery
+from twisted_pulp.jobs._delays import Delays
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._kind import UNKNOWN
+from twisted_pulp.jobs._messages import Messages
 from twisted_pulp.jobs._outcome import BACKOFF, Outcome, after_death, after_run
 from twisted_pulp.jobs._run import Run
 from twisted_pulp.jobs._silence import Silence
@@ -30,8 +31,6 @@ __all__ = ["Worker"]
 
 #: How many times within a lease its holder says that it lives.
 _BEATS = 3
-#: Jobs that wait after a failure, and are remembered.
-_DELAYED = 10_000
 
 
 @define(eq=False)
@@ -76,11 +75,16 @@ class Worker:
     _looks: list[LoopingCall] = field(init=False, factory=list)
     _working: set[Deferred[None]] = field(init=False, factory=set)
     _silence: Silence = field(init=False, factory=Silence)
-    _delayed: dict[int, float] = field(init=False, factory=dict)
+    _delays: Delays = field(init=False)
+    _messages: Messages = field(init=False)
     _unsubscribe: Callable[[], Deferred[None]] | None = field(init=False, default=None)
     _paused: bool = field(init=False, default=False)
     _wanted: bool = field(init=False, default=False)
     _beaten: float = field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        self._delays = Delays(self._reactor)
+        self._messages = Messages(self._jobs, self._reactor, self.holder, self.wake)
 
     @property
     def running(self) -> int:
@@ -103,7 +107,7 @@ class Worker:
     async def _start(self) -> None:
         await self._recover()
         self._beaten = self._reactor.seconds()
-        self._unsubscribe = self._jobs.broker.consume(self._told, max(1, self.concurrency))
+        self._unsubscribe = self._jobs.broker.consume(self._messages.take, max(1, self.concurrency))
         for seconds, look in ((self.lease / _BEATS, self._beat), (self.poll, self._look)):
             call = LoopingCall(lambda do=look: self._work(do()))
             call.clock = self._reactor
@@ -144,6 +148,7 @@ class Worker:
             late.cancel()
         if deaf is not None:
             await deaf
+        await self._messages.empty()
         looks, self._looks = self._looks, []
         for call in looks:
             call.stop()
@@ -166,10 +171,6 @@ class Worker:
         except Exception:
             self._log.failure("the worker failed")
 
-    def _told(self, delivery: Delivery) -> None:
-        delivery.done()
-        self.wake()
-
     def wake(self) -> None:
         """Look whether something is to be begun."""
         if self._unsubscribe is None or self._wanted:
@@ -181,16 +182,17 @@ class Worker:
         async with self._lock:
             self._wanted = False
             while self._unsubscribe is not None and not self._paused and len(self._runs) < self.concurrency:
-                given = self._jobs.now(), self.backoff.cap, self._due(), self.barred(self._runs.values())
-                row = await self._jobs.catalog.write(begun, self.holder, self._turns, *given)
+                given = self._jobs.now(), self.backoff.cap, self._delays.due(), self.barred(self._runs.values())
+                row = await self._jobs.catalog.write(begun, self.holder, self._turns, *given, self._messages.uids)
                 if row is None:
-                    return
+                    break
                 self._turns.had(row.remote)
                 self._begin(row)
+            await self._messages.settle()
 
     def _begin(self, row: JobRow) -> None:
         jobs, kind = self._jobs, self._kinds.get(row.kind, UNKNOWN)
-        self._delayed.pop(row.id, None)
+        self._delays.forget(row.id)
         last = row.failures + 1 >= self.attempts
         task = Task(jobs.catalog, jobs.telling, jobs.now, row, last)
         run = self._runs[row.id] = Run(jobs, row, kind, task, self._judged, self._reactor.seconds())
@@ -209,8 +211,9 @@ class Worker:
         if self._runs.get(run.row.id) is run:  # else it was begun again before we heard that its end was saved
             del self._runs[run.row.id]
         self._ends.pop(run).callback(None)
-        if outcome is not None and outcome.delay is not None and len(self._delayed) < _DELAYED:
-            self._delayed[run.row.id] = self._reactor.seconds() + outcome.delay
+        if outcome is not None:
+            self._delays.note(run.row.id, outcome.delay)
+            self._messages.tell(run.row)
         self.wake()
 
     def _judged(self, row: JobRow, error: BaseException | None, result: Any) -> Outcome:
@@ -236,6 +239,7 @@ class Worker:
         ):
             self._log.info("job {uid} was left", uid=row.uid)
             self._jobs.telling.changed(job_of(row))
+            self._messages.tell(row)
         self.wake()
 
     async def _beat(self) -> None:
@@ -266,12 +270,15 @@ class Worker:
         if any(row.holder == self.holder and row.id not in self._runs for row in rows):
             await self._recover()  # its end could not be saved
         await self._drop(self._silence.broken(rows, self._runs, now, self.lease))
+        if self._messages.rests():
+            return
+        await self._messages.settle()
         if self._paused:
             return
         if len(self._runs) >= self.concurrency:
             await self._make_room()
             return
-        if await jobs.catalog.read(leases.anything, jobs.now(), self.backoff.cap, self._due()):
+        if await jobs.catalog.read(leases.anything, jobs.now(), self.backoff.cap, self._delays.due()):
             self.wake()
 
     async def _make_room(self) -> None:
@@ -289,8 +296,3 @@ class Worker:
             out = crowding(places, *await self._jobs.catalog.read(leases.candidates, barred), self.slice)
             if out is not None and out.id in self._runs:
                 self._runs[out.id].stop(now)
-
-    def _due(self) -> list[int]:
-        """Return jobs that have waited long enough by our own clock, whatever the wall's has done."""
-        now = self._reactor.seconds()
-        return [id for id, due in self._delayed.items() if due <= now]  # noqa: A001 -- the column

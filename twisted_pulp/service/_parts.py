@@ -17,8 +17,9 @@ from twisted.logger import Logger
 from twisted_pulp.catalog import Catalog, remotes, tokens
 from twisted_pulp.context import Context
 from twisted_pulp.errors import StorageError
-from twisted_pulp.jobs import Jobs, LocalBroker, Watch
+from twisted_pulp.jobs import Jobs, Watch
 from twisted_pulp.live import Feed, Health, Metrics, Running
+from twisted_pulp.service._broker import broker_of
 from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._probe import Probe, places_of
@@ -79,7 +80,9 @@ class Parts:
         if "content" in settings.roles:
             streamer = Streamer(context, data.catalog, data.storage, cache=settings.retention.cached)
             self._closing(streamer.close)
-        jobs = Jobs(self._reactor, data.catalog, broker=LocalBroker(), tell=self._tell, queued=settings.limits.queued)
+        broker = broker_of(self._reactor, settings, self.health)
+        self._closing(broker.close)
+        jobs = Jobs(self._reactor, data.catalog, broker=broker, tell=self._tell, queued=settings.limits.queued)
         self._closing(jobs.close)
         self.running = Running(
             reactor=self._reactor,

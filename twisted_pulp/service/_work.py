@@ -17,6 +17,7 @@ from twisted_pulp.jobs import (
     FetchKind,
     IJobKind,
     Orders,
+    Reminders,
     Retention,
     Schedule,
     Scheduler,
@@ -61,6 +62,7 @@ class Work:
     _downloads: DownloadKind = field(init=False)
     _sync: SyncKind = field(init=False)
     orders: Orders = field(init=False)
+    _reminders: Reminders = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running = self._running
@@ -90,6 +92,7 @@ class Work:
         )
         self._retention = Retention(jobs, reactor, settings.retention)
         self.orders = Orders(jobs, reactor)
+        self._reminders = Reminders(jobs, reactor)
 
     def _crew_of(self, running: Running) -> Crew | None:
         if running.claims is None:
@@ -134,6 +137,8 @@ class Work:
         self._retention.start()
         if self._running.nodes.shared:
             self.orders.start()
+        if self._running.jobs.broker.shared:
+            self._reminders.start()
 
     async def keep_schedules(self, settings: Settings) -> None:
         """
@@ -163,6 +168,7 @@ class Work:
         self._space.stop()
         await self.scheduler.stop()
         await self._retention.stop()
+        await self._reminders.stop()
 
 
 def _least_room(places: Sequence[str], _: str) -> tuple[int, int | None]:
