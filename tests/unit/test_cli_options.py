@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from twisted_pulp.cli._options import GetOptions, digest_of, header_of, timeout_of
-from twisted_pulp.cli._program import run_program
+from twisted_pulp.cli._program import program, run_program
 from twisted_pulp.cli._wishes import Wishes
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.settings import Remote, Timeouts
@@ -221,3 +224,25 @@ def test_secrets_unseen(capsys: pytest.CaptureFixture[str]) -> None:
     assert 2 == run_program(["get", URL, "--header", "Authorization: hunter2\nX: y"])
     assert 2 == run_program(["get", "http://user:hunter2@example.org/"])
     assert "hunter2" not in capsys.readouterr().err
+
+
+def test_commands() -> None:
+    """Every command is found under its name, and listed in order."""
+    context = click.Context(program)
+    names = program.list_commands(context)
+    assert names == sorted(names)
+    assert {"check", "get", "serve", "sync"} <= set(names)
+    assert names == [getattr(program.get_command(context, name), "name", None) for name in names]
+    assert None is program.get_command(context, "none")
+
+
+def test_commands_are_lazy() -> None:
+    """Whoever runs one command does not wait for the options of the others."""
+    code = (
+        "import sys\n"
+        "from twisted_pulp.cli._program import run_program\n"
+        "run_program(['get', '--help'])\n"
+        "print(sorted(each for each in sys.modules if each.endswith(('_commands', '_groups', '_group'))))\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "[]" == said.splitlines()[-1]

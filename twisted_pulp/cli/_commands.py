@@ -11,7 +11,7 @@ import click
 
 from twisted_pulp.cli._options import SyncOptions
 from twisted_pulp.cli._place import place, placed
-from twisted_pulp.cli._reach import asked_fields, asking, reaching
+from twisted_pulp.cli._reach import asked_fields, asking, jobs, reaching
 
 __all__ = ["cleanup", "export", "sync", "verify"]
 
@@ -23,11 +23,6 @@ def waiting(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let *command*, which writes, say what to do when another process does."""
     text = "Fail when another process writes to the data directory, instead of waiting."
     return click.option("--no-wait", is_flag=True, help=text)(command)
-
-
-def jobs(help: str, default: int | None) -> Callable[..., Any]:
-    """Return the option -j."""
-    return click.option("-j", "--jobs", type=click.IntRange(1, 1000), default=default, metavar="N", help=help)
 
 
 _SYNC_EPILOG = "Exits 0 when all is well, 1 when something failed, 2 when the command makes no sense."

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
-from twisted_pulp.cli._cluster_group import cluster
-from twisted_pulp.cli._commands import cleanup, export, jobs, sync, verify
-from twisted_pulp.cli._distribution_group import distribution, serve
-from twisted_pulp.cli._groups import remote, repository
-from twisted_pulp.cli._job_group import job, status
 from twisted_pulp.cli._options import GetOptions, digest_of
 from twisted_pulp.cli._place import place, placed
-from twisted_pulp.cli._reach import asked_fields, asking, pairs, reaching
-from twisted_pulp.cli._token_group import token
+from twisted_pulp.cli._reach import asked_fields, asking, jobs, pairs, reaching
 
 __all__ = ["program", "run_program"]
+
+# Command -> the module that has it. `get` needs none of them: to make their options takes as long as to start Python.
+_ELSEWHERE = {
+    "cleanup": "_commands",
+    "cluster": "_cluster_group",
+    "distribution": "_distribution_group",
+    "export": "_commands",
+    "job": "_job_group",
+    "remote": "_groups",
+    "repository": "_groups",
+    "serve": "_distribution_group",
+    "status": "_job_group",
+    "sync": "_commands",
+    "token": "_token_group",
+    "verify": "_commands",
+}
+
+
+class _Program(click.Group):
+    """Commands, most of which are imported only when they are wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all."""
+        return sorted({*self.commands, *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one."""
+        module = _ELSEWHERE.get(cmd_name)
+        if module is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(f"twisted_pulp.cli.{module}"), cmd_name)
+        return command
 
 
 def run_program(arguments: list[str] | None = None) -> int:
@@ -43,7 +70,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say the version.")
 @placed
 def program() -> None:
@@ -105,7 +132,3 @@ def check(config: str | None, names: tuple[str, ...], probe: bool) -> int:
     from twisted_pulp.cli._check import check as run
 
     return run(config, names, probe)
-
-
-for _each in (sync, verify, cleanup, export, repository, remote, distribution, job, token, status, cluster, serve):
-    program.add_command(_each)

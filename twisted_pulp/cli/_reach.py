@@ -9,7 +9,7 @@ import click
 
 from twisted_pulp.cli._options import header_of, timeout_of, unique
 
-__all__ = ["asked_fields", "asking", "fields_of", "pairs", "reaching"]
+__all__ = ["asked_fields", "asking", "fields_of", "jobs", "pairs", "reaching"]
 
 T = TypeVar("T")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -136,6 +136,11 @@ _ASKING = (
         "--header", "headers", multiple=True, metavar="K:V", callback=pairs(header_of), help="Sent with each request."
     ),
 )
+
+
+def jobs(help: str, default: int | None) -> Callable[..., Any]:
+    """Return the option -j."""
+    return click.option("-j", "--jobs", type=click.IntRange(1, 1000), default=default, metavar="N", help=help)
 
 
 def asking(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from twisted_pulp.errors import HookError, InvalidContent, PulpError, shown
 from twisted_pulp.http import Watch
 from twisted_pulp.interfaces import Head
 
-__all__ = ["Again", "Hooks", "Validator", "called"]
+__all__ = ["Again", "Hooks", "Validator", "called", "tell_done"]
 
 _log = Logger()
 
@@ -89,6 +89,18 @@ async def called(
     except Exception as error:
         _log.failure("the {name} hook failed for {url}", name=name, url=shown(url))
         raise HookError(url, f"the {name} hook raised {type(error).__name__}: {error}") from error
+
+
+async def tell_done(
+    watch: Watch, seconds: float | None, hook: Callable[[DownloadReport], object], report: DownloadReport
+) -> None:
+    """Tell the `done` *hook* of *report*, which is told of the hook's error unless it has one."""
+    try:
+        await called(watch, seconds, report.url, "done", hook, report)
+    except HookError as error:
+        report.error = report.error or error
+    except CancelledError:
+        pass
 
 
 async def validated(

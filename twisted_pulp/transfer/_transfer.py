@@ -32,7 +32,7 @@ from twisted_pulp.threads import outlasting
 from twisted_pulp.transfer._accept import accept
 from twisted_pulp.transfer._attempt import AttemptRun, named
 from twisted_pulp.transfer._file import FileTarget
-from twisted_pulp.transfer._hooks import Again, Hooks, called
+from twisted_pulp.transfer._hooks import Again, Hooks, called, tell_done
 from twisted_pulp.transfer._journal import Journal, bare
 from twisted_pulp.transfer._present import file_digests, present_digests, remembered, surely_new, usable
 from twisted_pulp.transfer._proof import check_strength
@@ -106,12 +106,20 @@ class Transfer(Struct, eq=False):
 
     async def run(self) -> DownloadReport:
         """Fetch the file, without a limit on the whole time; as `start` otherwise."""
-        download, shared, target = self._download, self._shared, self._target
+        download, shared = self._download, self._shared
         self._report = report = DownloadReport(
             url=download.url, started=shared.now(), attachment=download.attachment, download=download
         )
-        committed = False
         shared.traffic.begin(self)
+        try:
+            await self._run(report)
+        finally:  # even if nobody waits for it any more: it must not count as under way for ever
+            report.finished = report.finished or shared.now()
+            shared.traffic.end(self, report)
+        return report
+
+    async def _run(self, report: DownloadReport) -> None:
+        download, shared, target, committed = self._download, self._shared, self._target, False
         try:
             check_strength(download, self._remote)
             if isinstance(target, FileTarget):
@@ -139,20 +147,11 @@ class Transfer(Struct, eq=False):
                 await closing
         except CancelledError:  # too late to change what became of it
             pass
+        except Exception:  # this too
+            self._log.failure("what {url} was written to cannot be closed", url=shown(report.url))
         report.finished = shared.now()
         if self._hooks.done is not None:
-            await self._tell_done(report)
-        shared.traffic.end(self, report)
-        return report
-
-    async def _tell_done(self, report: DownloadReport) -> None:
-        assert self._hooks.done is not None
-        try:
-            await called(self._shared.watch, self._remote.timeouts.hook, report.url, "done", self._hooks.done, report)
-        except HookError as error:
-            report.error = report.error or error
-        except CancelledError:
-            pass
+            await tell_done(shared.watch, self._remote.timeouts.hook, self._hooks.done, report)
 
     def _resumable(self) -> bool:
         """Whether another run could use what is there."""

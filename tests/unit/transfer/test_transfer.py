@@ -82,9 +82,13 @@ class World:
 
     def start(self, sources: Any = URL, **fields: Any) -> Deferred[DownloadReport]:
         """Begin a download."""
+        return self.transfer(sources, **fields).start()
+
+    def transfer(self, sources: Any = URL, **fields: Any) -> Transfer:
+        """Return the transfer of a download."""
         download = Download(sources, None if "writer" in fields else self.path, **fields)
         shared: Any = self.shared
-        return Transfer(shared, self.remote, download, self.target(download), self.hooks, self.force).start()
+        return Transfer(shared, self.remote, download, self.target(download), self.hooks, self.force)
 
     def run(self, sources: Any = URL, **fields: Any) -> DownloadReport:
         """Download, however long it waits, and return the report."""
@@ -1539,3 +1543,31 @@ def test_traffic(world: World) -> None:
     assert {(1, 4), (1, 14)} <= set(found)
     assert [report] == ended
     assert (0, 0) == (len(traffic), traffic.received)
+
+
+def test_not_under_way_for_ever(world: World) -> None:
+    """A download that nobody runs to its end, or that breaks down, is not under way any more, and its end is told."""
+    traffic, ended = world.shared.traffic, []
+    traffic.ended = ended.append
+    world.agent.answers = [Response(200, [BODY[:4]], length=len(BODY), end=None)]
+    running = world.transfer(size=10).run()
+    running.send(None)
+    assert 1 == len(traffic)
+    running.close()
+    assert (0, 1) == (len(traffic), len(ended))
+    assert ended[0].started <= ended[0].finished
+
+
+def test_close_fails(world: World, monkeypatch: pytest.MonkeyPatch, logged_errors: LoggedErrors) -> None:
+    """That a target cannot be closed is logged; it changes nothing else."""
+    close = FileTarget.close
+
+    def closed(self: FileTarget, **how: Any) -> None:
+        close(self, **how)
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(FileTarget, "close", closed)
+    world.agent.answers = [good()]
+    report = world.run(size=10, digests={"sha256": SHA256})
+    assert (None, BODY, 0) == (report.error, world.content, len(world.shared.traffic))
+    assert 1 == len(logged_errors.flush(RuntimeError))
