@@ -156,6 +156,12 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     type=click.Choice(("api", "worker", "content")),
     help="What it does; several.  [default: all]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=0,
+    help="Processes that run the jobs.  [default: 0, the daemon does it itself]",
+)
 @click.option("--log-format", type=click.Choice(("text", "json")), help="What its log is.  [default: text]")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors: no line for each request.")
 @placed

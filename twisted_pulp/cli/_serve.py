@@ -17,6 +17,7 @@ def serve(
     config: str | None,
     endpoints: tuple[str, ...],
     roles: tuple[str, ...],
+    workers: int,
     log_format: str | None,
     quiet: bool,
 ) -> int:
@@ -29,6 +30,7 @@ def serve(
         "storage": place.storage and storage_of(place.storage),
         "listen": endpoints,
         "roles": roles,
+        "workers": workers,
         "log": log_format or ("json" if place.json else None),
     }
     gc.freeze()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 __all__ = ["Histogram"]
 
@@ -33,6 +33,17 @@ class Histogram:
         """Note that it took so long once; less than nothing, when a clock was set back, is nothing."""
         seconds = max(seconds, 0.0)
         self._counts[bisect_left(BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+    @property
+    def counts(self) -> tuple[tuple[int, ...], float]:
+        """How often it was in each bucket, and the sum."""
+        return tuple(self._counts), self.sum
+
+    def add(self, counts: Sequence[int], seconds: float) -> None:
+        """Note what was observed elsewhere: how often in each bucket, and the sum."""
+        for at, count in enumerate(counts):
+            self._counts[at] += count
         self.sum += seconds
 
     def buckets(self) -> Iterator[tuple[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from twisted.application.service import Service
@@ -27,6 +27,10 @@ from twisted_pulp.service._site import Faces
 from twisted_pulp.settings import Settings
 from twisted_pulp.threads import outlasting
 
+if TYPE_CHECKING:
+    from twisted_pulp.service._member import Member
+    from twisted_pulp.service._workers import Workers
+
 __all__ = ["DaemonService"]
 
 
@@ -45,7 +49,9 @@ class DaemonService(Service):
     :ivar quiet: whether requests are not logged; default false.
     :ivar signals: whether it heeds SIGTERM, SIGINT and SIGHUP; default false.
     :ivar failed: called with what it cannot go on for; default: that is only logged.
+    :ivar member: its place, when it is a worker process of a daemon: then nobody can ask it; default None.
     :ivar parts: what it is made of, once it runs; else None.
+    :ivar stopping: whether it is coming to an end.
     :ivar urls: where clients find it.
     """
 
@@ -59,7 +65,9 @@ class DaemonService(Service):
     quiet: bool = False
     signals: bool = False
     failed: Callable[[str], object] | None = None
+    member: Member | None = None
     parts: Running | None = field(init=False, default=None)
+    stopping: bool = field(init=False, default=False)
     _opened: Parts | None = field(init=False, default=None)
     _faces: Faces | None = field(init=False, default=None)
     _ports: Ports = field(init=False)
@@ -78,6 +86,11 @@ class DaemonService(Service):
         """Where clients find it, once it listens."""
         return tuple(self._ports.urls)
 
+    def wake(self) -> None:
+        """Look whether there is a job to begin."""
+        if self._opened is not None and self._opened.work_done is not None:
+            self._opened.work_done.wake()
+
     def startService(self) -> None:
         """Begin; what keeps it from running is logged, and `ended` told."""
         super().startService()  # type: ignore[no-untyped-call]
@@ -86,12 +99,13 @@ class DaemonService(Service):
         self._starting = Deferred.fromCoroutine(self._start()).addErrback(self._broke)
 
     async def _start(self) -> None:
-        self._opened = Parts(self._reactor, self.settings)
+        self._opened = Parts(self._reactor, self.settings, self._workers, self.member)
         self.parts = await self._opened.open()
         self._log.info("using {path}", path=self.parts.data.path)
         token = await self._opened.first_token()
         self._faces = Faces(self.parts, lambda: not self.quiet)
-        await self._listen(self.settings, self._faces)
+        if self.member is None:
+            await self._listen(self.settings, self._faces)
         if token is not None:
             self._log.info("API token: {_token}", _token=token)
         self.parts.context.policy = policy_of(self.settings, self._ports.numbers)
@@ -100,6 +114,16 @@ class DaemonService(Service):
         await self.parts.nodes.tell()
         self._notifier.ready(f"serving at {', '.join(self.urls)}")
         self._log.info("ready")
+
+    def _workers(self, running: Running) -> Workers:
+        from twisted_pulp.service._workers import Workers
+
+        orders = {"path": self.config.path, "given": dict(self.config.given), "name": running.nodes.name}
+        write = self._said if self.log is None else self.log.pass_on
+        return Workers(running, orders, write)
+
+    def _said(self, line: str) -> None:
+        self._log.info("{line}", line=line)
 
     async def _listen(self, settings: Settings, faces: Faces) -> None:
         content, metrics = settings.content_listen, settings.metrics_listen
@@ -169,6 +193,7 @@ class DaemonService(Service):
     def stopService(self) -> Deferred[None]:
         """Come to an end; the Deferred fires when nothing is left."""
         super().stopService()  # type: ignore[no-untyped-call]
+        self.stopping = True
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

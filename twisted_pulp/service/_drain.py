@@ -33,7 +33,7 @@ class Drain:
 
     def words(self, grace: float) -> str:
         """Return what is said of that which is under way."""
-        jobs = 0 if self._work is None else self._work.worker.running
+        jobs = 0 if self._work is None else self._work.running
         requests = sum(door.busy for door in self._doors)
         if not jobs and not requests:
             return ""
@@ -49,7 +49,7 @@ class Drain:
             if self._work is not None:
                 await self._work.rest()
                 self._running.jobs.refuse(Stopping())
-                await self._work.worker.stop(0 if self._over else grace)
+                await self._work.stop(0 if self._over else grace)
             self._running.feed.close()
             await self._ports.close()
             gone = DeferredList([door.close() for door in self._doors])
@@ -71,7 +71,7 @@ class Drain:
                 self._timer.cancel()
             self._end()
             if self._work is not None:
-                self._work.worker.stop(0)
+                self._work.stop(0)
 
     def _abort(self) -> None:
         for door in self._doors:

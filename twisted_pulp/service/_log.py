@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -42,6 +42,7 @@ class DaemonLog:
     :ivar format: "text" or "json".
     :ivar level: of what is written at least.
     :ivar redaction: takes secrets out.
+    :ivar always: ids that every line has.
     """
 
     _write: Callable[[str], object]
@@ -49,6 +50,7 @@ class DaemonLog:
     format: str = "text"
     level: str = "info"
     _now: Callable[[], float] = time.time
+    always: Mapping[str, object] = field(factory=dict)
     _busy: bool = field(init=False, default=False)
 
     def __call__(self, event: LogEvent) -> None:
@@ -67,7 +69,7 @@ class DaemonLog:
 
     def _text(self, event: LogEvent, level: Any) -> str:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.get("log_time", self._now())))
-        ids = " ".join(f"{name}={value}" for name, value in _ids(event).items())
+        ids = " ".join(f"{name}={value}" for name, value in self._ids(event).items())
         body = f"{_WORDS.get(level, '')}{self._said(event)}" + (f" [{ids}]" if ids else "")
         trace = self._trace(event)
         lines = [body, *(f"  {line}" for line in trace.splitlines())] if trace else [body]
@@ -82,7 +84,7 @@ class DaemonLog:
             "level": level.name,
             "logger": str(event.get("log_namespace", "")),
             "message": self._said(event),
-            **_ids(event),
+            **self._ids(event),
         }
         for name, value in event.items():
             if name in found or name in _OURS or name.startswith(("log_", "_")):
@@ -108,6 +110,13 @@ class DaemonLog:
         except Exception as error:  # whatever a field does when it is shown
             said = f"a line that cannot be formatted ({type(error).__name__})"
         return self.redaction(said)
+
+    def _ids(self, event: LogEvent) -> dict[str, object]:
+        return {**self.always, **_ids(event)}
+
+    def pass_on(self, line: str) -> None:
+        """Write a line of another process, which its own log has made."""
+        self._write(line)
 
     def _trace(self, event: LogEvent) -> str:
         failure = event.get("log_failure")

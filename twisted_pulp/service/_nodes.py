@@ -14,14 +14,14 @@ __all__ = ["figures_of", "nodes_of"]
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def nodes_of(running: Running, name: str) -> Nodes:
-    """Return what tells the others of the daemon *running*, which is called *name*."""
+def nodes_of(running: Running, name: str, roles: tuple[str, ...]) -> Nodes:
+    """Return what tells the others of the daemon *running*, which is called *name* and has these *roles*."""
     settings, catalog = running.settings, running.data.catalog
     return Nodes(
         reactor=running.reactor,
         catalog=catalog,
         name=name,
-        roles=tuple(settings.roles),
+        roles=roles,
         version=running.version,
         shared=catalog.dialect != "sqlite" or settings.workers > 0,
         lease=settings.limits.lease,

@@ -29,6 +29,7 @@ class Options(usage.Options):
     optParameters = (
         ("config", "c", None, "Settings (TOML).  [default: ~/.config/pulpdownloader/settings.toml, if it is there]"),
         ("data", None, None, "Where everything is kept.  [default: ~/.local/share/pulpdownloader]"),
+        ("workers", None, 0, "Processes that run the jobs.  [default: 0, the daemon does it itself]", int),
         ("log-format", None, None, "text or json.  [default: text]"),
         ("input", "i", None, "The list: JSON lines, URLs or a PULP_MANIFEST; a path or a URL."),
         ("directory", "d", ".", "Where the files of the list go."),
@@ -72,6 +73,7 @@ class Options(usage.Options):
         from twisted_pulp.service._config import Config, ConfigError
 
         given = {"data": self["data"], "listen": tuple(self["listen"]), "roles": tuple(self["role"])}
+        given["workers"] = self["workers"]
         given["log"] = self["log-format"]
         if given["data"] is not None:
             given["data"] = os.path.abspath(given["data"])

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -29,6 +29,10 @@ from twisted_pulp.streamer import Streamer
 from twisted_pulp.threads import outlasting
 from twisted_pulp.upkeep import DataDirectory, KeptPaces
 
+if TYPE_CHECKING:
+    from twisted_pulp.service._member import Member
+    from twisted_pulp.service._workers import Workers
+
 __all__ = ["Parts", "keep_remotes"]
 
 _ENDED = frozenset({"completed", "failed", "cancelled"})
@@ -41,13 +45,17 @@ class Parts:
 
     :ivar health: known before anything else is.
     :ivar running: the parts, once `open` has fired.
-    :ivar work_done: the `Work`, where that is a role.
+    :param workers: makes the worker processes, where the settings want some.
+    :param member: what this process has to do with a daemon that it belongs to; None: it is one itself.
+    :ivar work_done: the `Work`, or the `Workers`, where that is a role.
     """
 
     _log = Logger()
 
     _reactor: Any
     _settings: Settings
+    _workers: Callable[[Running], Workers] | None = None
+    _member: Member | None = None
     feed: Feed = field(init=False)
     health: Health = field(init=False)
     metrics: Metrics = field(init=False, factory=Metrics)
@@ -97,7 +105,7 @@ class Parts:
             started=time.time(),
             version=__version__,
         )
-        self.running.nodes = nodes_of(self.running, await self._name(data.path))
+        self.running.nodes = nodes_of(self.running, await self._name(data.path), self._roles)
         self._share(self.running)
         self.running.throughput.start()
         self._closing(self.running.throughput.stop)
@@ -122,15 +130,29 @@ class Parts:
             database=settings.database,
             storage=settings.storage,
             key=settings.key,
-            write="worker" in settings.roles,
+            write="worker" in settings.roles and self._member is None,
             wait=False,
             fsync="full",
         )
         self._closing(data.close)
         return data
 
+    @property
+    def _divided(self) -> bool:
+        """Whether other processes run the jobs of this daemon."""
+        return "worker" in self._settings.roles and self._settings.workers > 0 and self._member is None
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """What this process does."""
+        return tuple(each for each in self._settings.roles if each != "worker" or not self._divided)
+
     async def _name(self, path: str) -> str:
         """Return how others know this daemon: by the name of its data directory, where it is the one to write."""
+        if self._member is not None:
+            self._closing(self._member.leave)
+            await self._member.enter(self._reactor, path)
+            return self._member.name
         if "worker" in self._settings.roles:
             name: str = await self._in_thread(_name, os.path.join(path, "locks", "worker"))
             return name
@@ -164,18 +186,26 @@ class Parts:
             self._watch = Watch(running.jobs, running.nodes, self._reactor, self.feed.publish)
             self._closing(self._watch.stop)
             self._watch.start()
-        if "worker" in self._settings.roles:
-            from twisted_pulp.service._work import Work
-
-            self.work_done = Work(running, running.nodes.name)
-            self._closing(self.work_done.orders.stop)
-            self._closing(self.work_done.worker.stop)
-            self._closing(lambda: Deferred.fromCoroutine(self._rest()))
-            await self.work_done.start()
+        await self._begin(running)
         data = running.data
         self._probe = Probe(running, places_of(data), (os.path.join(data.path, "downloads"),))
         self._closing(self._probe.stop)
         self._probe.start()
+
+    async def _begin(self, running: Running) -> None:
+        if self._divided:
+            assert self._workers is not None
+            self.work_done = self._workers(running)
+        elif "worker" in self._settings.roles:
+            from twisted_pulp.service._work import Work
+
+            self.work_done = Work(running, running.nodes.name, alone=self._member is None)
+            self._closing(self.work_done.orders.stop)
+        else:
+            return
+        self._closing(self.work_done.stop)
+        self._closing(lambda: Deferred.fromCoroutine(self._rest()))
+        await self.work_done.start()
 
     async def _rest(self) -> None:
         if self.work_done is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field
@@ -13,9 +14,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from twisted_pulp.errors import PulpError
+from twisted_pulp.jobs._space import room_of
 from twisted_pulp.live import Running
 
-__all__ = ["Probe", "places_of"]
+__all__ = ["Probe", "least_room", "places_of"]
 
 #: Seconds between two looks: while all is well, the same where the catalog is another machine's, and while something is
 #: not well, or may not be.
@@ -28,6 +30,13 @@ _NAME = ".probe"
 def places_of(data: Any) -> tuple[str, ...]:
     """Return where a daemon writes: its own directory, and that of artifacts, or the spool of those elsewhere."""
     return data.path, os.path.dirname(os.path.dirname(data.storage.temporary("probe")))
+
+
+def least_room(places: Sequence[str], _: str) -> tuple[int, int | None]:
+    """Return the least room that there is at *places*: bytes, and files (None: any number)."""
+    rooms = [room_of(each) for each in places]
+    files = [count for _, count in rooms if count is not None]
+    return min(free for free, _ in rooms), min(files, default=None)
 
 
 @define(eq=False)

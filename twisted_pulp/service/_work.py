@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_pulp.jobs import (
@@ -26,10 +27,9 @@ from twisted_pulp.jobs import (
     VerifyKind,
     Worker,
 )
-from twisted_pulp.jobs._space import room_of
 from twisted_pulp.live import Running
 from twisted_pulp.service._correlated import Correlated
-from twisted_pulp.service._probe import places_of
+from twisted_pulp.service._probe import least_room, places_of
 from twisted_pulp.settings import Schedule as Wanted
 from twisted_pulp.settings import Settings
 
@@ -39,6 +39,8 @@ __all__ = ["DOWNLOADS", "Work"]
 DOWNLOADS = "downloads"
 #: In the payload of schedules that a settings file has, so that they go when they are in it no more.
 _ORIGIN = "origin"
+#: Seconds after which work that is not handed in to its end is taken to be abandoned, where others may be handing in.
+_ABANDONED = 86_400.0
 
 
 @define(eq=False)
@@ -48,6 +50,7 @@ class Work:
 
     :param running: the parts of the daemon, which get a worker.
     :param holder: by which the worker is known.
+    :param alone: whether nobody else writes to the data directory, so that what dead processes left can go.
     :ivar orders: hears what other processes want of its jobs.
     """
 
@@ -55,6 +58,7 @@ class Work:
 
     _running: Running
     _holder: str
+    _alone: bool = True
     worker: Worker = field(init=False)
     scheduler: Scheduler = field(init=False)
     _space: Space = field(init=False)
@@ -88,7 +92,7 @@ class Work:
             running.data.path,
             reserve=limits.reserve,
             changed=self._room,
-            room=partial(_least_room, places_of(running.data)),
+            room=partial(least_room, places_of(running.data)),
         )
         self._retention = Retention(jobs, reactor, settings.retention)
         self.orders = Orders(jobs, reactor)
@@ -123,11 +127,24 @@ class Work:
         else:
             self._running.health.degrade("storage", reason)
 
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return self.worker.running
+
+    def wake(self) -> None:
+        """Look whether there is a job to begin."""
+        self.worker.wake()
+
+    def stop(self, grace: float = 0.0) -> Deferred[None]:
+        """End; see `Worker.stop`."""
+        return self.worker.stop(grace)
+
     async def start(self) -> None:
         """Take back what a dead worker of this name had, and begin."""
-        if not self._running.nodes.shared:  # else there are drafts of others, who are handing them in
-            await self._running.jobs.recover()
-        if orphans := await self._downloads.recover():
+        shared = self._running.nodes.shared
+        await self._running.jobs.recover(self._running.jobs.now() - _ABANDONED if shared else None)
+        if self._alone and (orphans := await self._downloads.recover()):
             self._log.info("removed {count} files that were left unfinished", count=orphans)
         self._running.worker, self._running.scheduler = self.worker, self.scheduler
         await self.worker.start()
@@ -135,7 +152,7 @@ class Work:
         await self.scheduler.start()
         self._space.start()
         self._retention.start()
-        if self._running.nodes.shared:
+        if shared:
             self.orders.start()
         if self._running.jobs.broker.shared:
             self._reminders.start()
@@ -169,13 +186,6 @@ class Work:
         await self.scheduler.stop()
         await self._retention.stop()
         await self._reminders.stop()
-
-
-def _least_room(places: Sequence[str], _: str) -> tuple[int, int | None]:
-    """Return the least room that there is at *places*: bytes, and files (None: any number)."""
-    rooms = [room_of(each) for each in places]
-    files = [count for _, count in rooms if count is not None]
-    return min(free for free, _ in rooms), min(files, default=None)
 
 
 def _schedule(name: str, wanted: Wanted) -> Schedule:

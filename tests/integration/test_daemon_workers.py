@@ -1,0 +1,186 @@
+"""A daemon whose jobs are run by processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet.task import deferLater
+
+from tests.integration.daemon import Daemon
+from tests.integration.process import Start
+from tests.servers.postgres import Postgres
+from tests.servers.reactor import IReactor
+from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok
+
+BODY = bytes(range(256)) * 40
+DIGEST = sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def daemon(start_command: Start, reactor: IReactor, tmp_path: Path) -> Daemon:
+    """A daemon that was not started yet."""
+    return Daemon(start_command, reactor, tmp_path / "data")
+
+
+async def begun(daemon: Daemon, tmp_path: Path, more: str = "") -> int:
+    """Start it with two workers, wait until these are ready, and return its port."""
+    path = tmp_path / "settings.toml"
+    limits = "[limits]\nreserve = 0\ngrace = 5\n"
+    path.write_text(f'workers = 2\n{more}\n[ssrf]\nallow = ["127.0.0.1"]\n{limits}')
+    port = await daemon.start("--config", path)
+    await daemon.process.until(lambda: set(workers(daemon)) == {"1", "2"}, 90)
+    return port
+
+
+def workers(daemon: Daemon) -> dict[str, str]:
+    """Return which workers have said that they are ready: number -> the line."""
+    ready = [line for line in daemon.process.out.splitlines() if "ready [worker=" in line]
+    return {line.split("worker=")[1].rstrip("]"): line for line in ready}
+
+
+async def handed_in(daemon: Daemon, port: int, scripted: Scripted, count: int = 20) -> str:
+    """Hand in *count* jobs of one file each, and return the path of the last."""
+    for number in range(count):
+        item = {"url": scripted.url(f"/{number}"), "path": f"f/{number}", "digests": {"sha256": DIGEST}}
+        reply = await daemon.post(port, "/api/v1/downloads", {"items": [item]})
+        assert 202 == reply.status, reply.body
+    return reply.headers["location"]
+
+
+async def all_completed(daemon: Daemon, port: int, count: int) -> None:
+    """Wait until so many jobs are completed."""
+    while (await daemon.document(port, "/api/v1/status"))["jobs"]["completed"] < count:
+        await deferLater(daemon._reactor, 0.1)
+
+
+async def pids(daemon: Daemon, port: int) -> list[int]:
+    """Return the numbers of the living worker processes."""
+    nodes = (await daemon.document(port, "/api/v1/cluster"))["nodes"]
+    return [each["pid"] for each in nodes if each["alive"] and each["roles"] == ["worker"]]
+
+
+def lives(pid: int) -> bool:
+    """Return whether there is a process of this number, which is no zombie."""
+    try:
+        return "Z" != Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+async def gone(reactor: IReactor, numbers: list[int]) -> None:
+    """Wait until none of the processes lives."""
+    while any(map(lives, numbers)):
+        await deferLater(reactor, 0.05)
+
+
+def metric(text: str, name: str) -> float:
+    """Return the value of a metric."""
+    (line,) = [each for each in text.splitlines() if each.startswith(name + " ")]
+    return float(line.rpartition(" ")[2])
+
+
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@ensureDeferred
+async def test_work(
+    daemon: Daemon, scripted: Scripted, tmp_path: Path, request: pytest.FixtureRequest, database: str, reactor: IReactor
+) -> None:
+    """Jobs are run by both processes, on either database; what they count the daemon tells, and they end with it."""
+    scripted.default = lambda request: ok(BODY)
+    more, name, server = "", "", None
+    if database == "postgresql":
+        server = request.getfixturevalue("postgres")
+        assert isinstance(server, Postgres)
+        name = server.create()
+        more = f'database = "{server.url(name)}"\n'
+    try:
+        port = await begun(daemon, tmp_path, more)
+        await handed_in(daemon, port, scripted)
+        await all_completed(daemon, port, 20)
+        assert {BODY} == {(daemon.data / "downloads" / "f" / str(number)).read_bytes() for number in range(20)}
+        name_ = 'pulpdownloader_downloads_total{result="completed"}'
+        while metric(text := (await daemon.get(port, "/metrics")).body.decode(), name_) < 20:
+            await deferLater(reactor, 0.2)
+        assert (20.0, 20.0 * len(BODY)) == (metric(text, name_), metric(text, "pulpdownloader_download_bytes_total"))
+        both = await pids(daemon, port)
+        assert 2 == len(both)
+        assert {"1", "2"} == {
+            line.split("worker=")[1][0] for line in daemon.process.out.splitlines() if "worker=" in line
+        }
+        assert 0 == await daemon.end(signal.SIGTERM)
+        assert not any(map(lives, both))
+    finally:
+        if server is not None:
+            server.drop(name)
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.limit(180)
+@ensureDeferred
+async def test_killed_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+    """A worker that is killed is started again, and takes back at once what it had; nothing is lost."""
+    held: list[Any] = []
+
+    def answer(request: Request) -> Steps:
+        held.append(request)
+        if len(held) <= 2:
+            return (Send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)), Stall())
+        return ok(BODY)
+
+    scripted.default = answer
+    port = await begun(daemon, tmp_path)
+    await handed_in(daemon, port, scripted, 2)
+    await daemon.process.until(lambda: len(held) == 2, 60)
+    both = await pids(daemon, port)
+    for pid in both:
+        os.kill(pid, signal.SIGKILL)
+    await all_completed(daemon, port, 2)
+    assert not set(both) & set(await pids(daemon, port))
+    assert 4 == len(held)
+    assert 0 == await daemon.end(signal.SIGTERM)
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.limit(180)
+@ensureDeferred
+async def test_killed_daemon(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+    """Workers do not outlive their daemon, however it ends, and the next one's go on with their jobs."""
+    scripted.default = lambda request: (Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), Stall())
+    port = await begun(daemon, tmp_path)
+    await handed_in(daemon, port, scripted, 2)
+    await daemon.process.until(lambda: len(scripted.requests) == 2, 60)
+    both = await pids(daemon, port)
+    await daemon.end(signal.SIGKILL)
+    await gone(reactor, both)
+    scripted.default = lambda request: ok(BODY)
+    port = await begun(daemon, tmp_path)
+    await all_completed(daemon, port, 2)
+    assert 0 == await daemon.end(signal.SIGTERM)
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.limit(180)
+@ensureDeferred
+async def test_told(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+    """SIGHUP reaches the workers, and a second SIGTERM waits for nothing that they do."""
+    scripted.default = lambda request: (Send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), Stall())
+    port = await begun(daemon, tmp_path)
+    path = tmp_path / "settings.toml"
+    path.write_text(path.read_text().replace("grace = 5", "grace = 3600"))
+    daemon.process.send(signal.SIGHUP)
+    said = "read the settings again: limits [worker="
+    await daemon.process.until(lambda: 2 == daemon.process.out.count(said), 30)
+    await handed_in(daemon, port, scripted, 1)
+    await daemon.process.until(lambda: len(scripted.requests) == 1, 60)
+    both = await pids(daemon, port)
+    daemon.process.send(signal.SIGTERM)
+    await daemon.process.until(lambda: "may end within 3600 s" in daemon.process.out, 30)
+    daemon.process.send(signal.SIGTERM)
+    assert await daemon.process.ended(60) in (0, 128 + signal.SIGTERM)
+    await gone(reactor, both)
