@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from attrs import evolve
 from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
-from tests.integration.cold_site import ColdSite, cold
-from tests.servers.scripted import Scripted, chunked, ok
+from tests.integration.cold_site import QUICK, ColdSite, Got, cold
+from tests.servers.scripted import Scripted, Send, Until, chunked, ok, ranged
 from twisted_pulp.download import Source
+from twisted_pulp.streamer._ahead import Far
 
 __all__ = ["cold"]
 
@@ -83,3 +87,43 @@ async def test_chunked(cold: ColdSite, scripted: Scripted, size: int) -> None:
     assert (200, True) == (got.status, got.whole)
     assert BODY[:size] == got.body
     assert (size == 1024) == ("content-length" in got.headers)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+@ensureDeferred
+async def test_far_ahead(cold: ColdSite, scripted: Scripted, knows: bool) -> None:
+    """
+    Parts far ahead come by requests of their own, with the same credentials, while the transfer brings the rest; an
+    upstream that knows no ranges is not asked for others, and they are waited for.
+    """
+    cold.flights.far = Far(least=1 << 20, seconds=0)
+    rest = Deferred[None]()
+    head, _ = ok(BODY, [(b"ETag", b'"v"')])
+    later = ranged(BODY, etag=b'"v"') if knows else ok(BODY)
+    scripted.on(b"/f", [(head, Send(BODY[:1000]), Until(rest), Send(BODY[1000:])), later])
+    remote = evolve(QUICK, url=scripted.url("/"), username="u", password="p")
+    cold.offer("/f", Source(scripted.url("/f")), remote=remote, size=len(BODY), digests=SHA256)
+    whole = await cold.client("/f")
+    await whole.heard(1000)
+    texts = "-500000", "1500000-1999999", "1400000-1400999"
+    clients = [await cold.client("/f", f"Range: bytes={text}") for text in texts[:1]]
+    while len(scripted.requests) < 2 or next(iter(cold.flights._all)).ahead._asking:
+        await deferLater(cold.reactor, 0.01)
+    clients += [await cold.client("/f", f"Range: bytes={text}") for text in texts[1:]]
+    for client, size in zip(clients if knows else [], (499_999, 499_999, 999), strict=knows):
+        while len(Got.of(bytes(client.received)).body) < size:
+            await client.heard(len(client.received) + 1)
+    rest.callback(None)
+    for client, span in zip(
+        clients, (slice(-500_000, None), slice(1_500_000, 2_000_000), slice(1_400_000, 1_401_000)), strict=True
+    ):
+        got = Got.of(await client.heard_all())
+        assert (206, True, BODY[span]) == (got.status, got.whole, got.body)
+    assert BODY == Got.of(await whole.heard_all()).body
+    asked = [dict(each.headers) for each in scripted.requests]
+    assert [b"bytes=2645728-3145727", b"bytes=1500000-1999999", b"bytes=1400000-1400999"][: 3 if knows else 1] == [
+        each[b"Range"] for each in asked[1:]
+    ]
+    assert {b"Basic dTpw"} == {each[b"Authorization"] for each in asked}
+    await cold.landed()
+    assert {SHA256["sha256"]} == await cold.storage.has([SHA256["sha256"]])

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted_pulp.download import Download, DownloadReport, Source
 from twisted_pulp.errors import Cancelled, ConnectionLost, DigestMismatch, PulpError, SizeMismatch, StorageError
 from twisted_pulp.interfaces import Head
+from twisted_pulp.streamer._ahead import Ahead, Far
 from twisted_pulp.streamer._circuit import Circuit
 from twisted_pulp.streamer._errors import told
 from twisted_pulp.streamer._moment import Moment
@@ -24,6 +25,7 @@ __all__ = ["Flight", "IReader"]
 
 #: Bytes up to which an artifact is verified before its first byte is sent: of one that is kept, and of a streamed one.
 _KEPT, _STREAMED = 1 << 20, 512 << 10
+_NEVER = Far(most=0)
 
 
 class IReader(Protocol):
@@ -49,6 +51,7 @@ class Flight:
     :param clock: the reactor.
     :param circuit: is told whether the upstream answers; None: nobody is.
     :param over: called when everything was given back.
+    :param far: says what is fetched ahead of the rest; default: nothing is.
     :ivar head: when the first response has come: its `Head`.
     :ivar ready: when the first byte may be sent to a client.
     :ivar ended: when all of it is here and verified as far as it can be: the report.
@@ -65,10 +68,12 @@ class Flight:
         clock: IReactorTime,
         circuit: Circuit | None,
         over: Callable[[Flight], None],
+        far: Far = _NEVER,
     ) -> None:
         self.wanted, self._threshold, self._clock = wanted, threshold, clock
         self._circuit, self._tell_over = circuit, over
         self.body = body(self)
+        self.ahead = Ahead(self, clock, far)
         self.head: Moment[Head] = Moment()
         self.ready: Moment[None] = Moment()
         self.ended: Moment[DownloadReport] = Moment()
@@ -93,9 +98,15 @@ class Flight:
         written: int = self.body.written
         return written
 
+    @property
+    def places(self) -> list[int]:
+        """The first bytes that those who read want yet."""
+        return [reader.at for reader in self._readers]
+
     def start(self, downloader: Any) -> None:
         """Begin, with *downloader*, whose hook `attempt_failed` leads here."""
         self.joinable = True
+        self.ahead.begin(downloader)
         self._running = Deferred.fromCoroutine(self._run(downloader))
         self._running.addErrback(self._unexpected)
 
@@ -129,10 +140,12 @@ class Flight:
                 # Of other sources it says nothing: the next client's transfer tries them first.
                 self.fail(error, blamed=len(self.wanted.sources) == 1 and not self.wanted.remote.mirrored)
                 raise CancelledError
+            self.ahead.forget()
             self.body.distrust()
 
     def succeed(self, report: DownloadReport) -> None:
         """All of it is here, and right as far as is known."""
+        self.ahead.stop()
         self.verified, self.length = True, report.size
         self.ended.happen(report)
         self.ready.happen(None)
@@ -146,6 +159,7 @@ class Flight:
         :param blamed: whether the upstream is.
         """
         self.joinable = False
+        self.ahead.stop()
         if blamed and self._circuit is not None and not self.ended.past:
             self._circuit.failed(self.wanted, error)
         for moment in (self.head, self.ended, self.ready):
@@ -221,6 +235,7 @@ class Flight:
 
     def differs(self, offset: int) -> None:
         """Cut those who have read what was wrong from *offset* on."""
+        self.ahead.forget()
         with self._listening():
             for reader in [each for each in self._readers if each.reach > offset]:
                 reader.cut(DigestMismatch(self.wanted.sources[0].url, "sha256", "the same bytes again", "others"))
@@ -247,6 +262,7 @@ class Flight:
         if reader not in self._readers:
             return
         del self._readers[reader]
+        self.ahead.look()
         if self._readers:
             self.body.trim()
         elif self._told:

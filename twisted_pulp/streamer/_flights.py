@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import Cancelled, PulpError
 from twisted_pulp.interfaces import IStorage
+from twisted_pulp.streamer._ahead import Far
 from twisted_pulp.streamer._backlog import Backlog
 from twisted_pulp.streamer._circuit import Circuit
 from twisted_pulp.streamer._flight import Flight, IReader
@@ -32,9 +33,11 @@ class Flights:
     :param storage: keeps the artifacts.
     :param threshold: says which transfers go on when all their clients have gone; default: those that are half done, or
         have 1 MiB to go.
+    :ivar far: says which parts are fetched ahead of the rest of an artifact; may be changed.
     """
 
     def __init__(self, context: Any, storage: IStorage, threshold: Threshold | None = None) -> None:
+        self.far = Far()
         self._context, self._storage = context, storage
         self._threshold = threshold or Threshold()
         self._flights: dict[Hashable, Flight] = {}
@@ -81,7 +84,8 @@ class Flights:
             raise refusal.with_traceback(None)
 
     def _begun(self, wanted: Wanted, reader: IReader) -> Flight:
-        flight = Flight(wanted, self._body, self._threshold, self._context.reactor, self._circuit, self._landed)
+        reactor, circuit = self._context.reactor, self._circuit
+        flight = Flight(wanted, self._body, self._threshold, reactor, circuit, self._landed, self.far)
         self._flights[wanted.key] = flight
         self._all[flight] = None
         flight.attach(reader)

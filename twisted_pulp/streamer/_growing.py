@@ -19,7 +19,8 @@ class GrowingFile:
     A file that grows while it is read. Every method blocks.
 
     A body that comes again from its first byte is compared with what is there, and written only from the first byte
-    that differs: who has read no further has read nothing wrong.
+    that differs: who has read no further has read nothing wrong. So are parts that were put there ahead of the rest,
+    once the rest has come as far.
 
     :ivar path: of the file, that does not exist before the first byte.
     :ivar fd: its descriptor, or -1 while there is none.
@@ -29,6 +30,8 @@ class GrowingFile:
         self.path = path
         self.fd = -1
         self._at = self._size = 0  # where the next byte belongs, and bytes there are
+        self._parts: list[tuple[int, int]] = []  # that are behind those, with their ends
+        self._furthest = 0
 
     def write(self, pieces: Sequence[bytes]) -> tuple[int, int | None]:
         """
@@ -38,9 +41,7 @@ class GrowingFile:
         :raises StorageError: when it cannot.
         """
         try:
-            if self.fd < 0:
-                self.fd = os.open(self.path, _FLAGS, 0o600)
-                fcntl.flock(self.fd, fcntl.LOCK_SH)  # whoever clears up sees that somebody lives
+            self._open()
             differs = None
             for piece in pieces:
                 found = self._take(memoryview(piece))
@@ -49,27 +50,69 @@ class GrowingFile:
         except OSError as error:
             raise storage_error(error, self.path) from error
 
+    def _open(self) -> None:
+        if self.fd < 0:
+            self.fd = os.open(self.path, _FLAGS, 0o600)
+            fcntl.flock(self.fd, fcntl.LOCK_SH)  # whoever clears up sees that somebody lives
+
+    def put(self, offset: int, pieces: Sequence[bytes]) -> None:
+        """
+        Take in a part that begins at *offset*, ahead of the rest; what the rest has brought already stays.
+
+        :raises StorageError: when it cannot.
+        """
+        try:
+            self._open()
+            start = max(offset, self._size)
+            data = memoryview(b"".join(pieces))[start - offset :]
+            if data:
+                self._parts.append((start, start + len(data)))
+                self._furthest = max(self._furthest, start + len(data))
+                self._write(data, start)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+
+    def _write(self, data: memoryview, at: int) -> None:
+        while data:
+            done = os.pwrite(self.fd, data, at)
+            at += done
+            data = data[done:]
+
     def _take(self, data: memoryview) -> int | None:
         differs = None
         if self._at < self._size:
-            same = self._same(data[: self._size - self._at])
+            same = self._same(data[: self._size - self._at], self._at)
             self._at += same
             data = data[same:]
             if data and self._at < self._size:
                 differs = self._at
                 self._cut()
-        while data:
-            done = os.pwrite(self.fd, data, self._at)
-            self._at += done
-            data = data[done:]
+        unlike = self._unlike(data) if self._parts else None
+        if unlike is not None:
+            differs = unlike if differs is None else differs
+            self._parts.clear()
+        self._write(data, self._at)
+        self._at += len(data)
         self._size = max(self._size, self._at)
         return differs
 
-    def _same(self, data: memoryview) -> int:
-        """Return how many bytes at the beginning of *data* are there already."""
+    def _unlike(self, data: memoryview) -> int | None:
+        """Return the first byte at which *data* is not what parts say."""
+        at, end = self._at, self._at + len(data)
+        for first, last in sorted(self._parts):
+            first, last = max(first, at), min(last, end)
+            if first < last:
+                same = self._same(data[first - at : last - at], first)
+                if first + same < last:
+                    return first + same
+        self._parts = [part for part in self._parts if part[1] > end]
+        return None
+
+    def _same(self, data: memoryview, at: int) -> int:
+        """Return how many bytes at the beginning of *data* are at *at* already."""
         for start in range(0, len(data), _BLOCK):
             new = data[start : start + _BLOCK]
-            old = os.pread(self.fd, len(new), self._at + start)
+            old = os.pread(self.fd, len(new), at + start)
             if old != new:
                 return start + next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), len(old))
         return len(data)
@@ -77,6 +120,8 @@ class GrowingFile:
     def _cut(self) -> None:
         os.ftruncate(self.fd, self._at)
         self._size = self._at
+        self._parts.clear()
+        self._furthest = 0
 
     def restart(self) -> None:
         """The bytes come again, from the first."""
@@ -84,13 +129,14 @@ class GrowingFile:
 
     def finish(self) -> int | None:
         """That was all; return the first byte that was too many, if there were some."""
-        if self._size == self._at:
+        size = self._size
+        if max(size, self._furthest) <= self._at:
             return None
         try:
             self._cut()
         except OSError as error:
             raise storage_error(error, self.path) from error
-        return self._at
+        return self._at if size > self._at else None
 
     def close(self, remove: bool) -> None:
         """Let go of it, and *remove* it if it is to be."""

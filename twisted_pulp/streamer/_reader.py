@@ -43,7 +43,7 @@ class Reader:
         self._flight: Flight | None = None
         self._pieces: deque[bytes | Span] = deque()
         self._last: Span | None = None
-        self._early = self._pumping = self._paused = self._registered = self._over = False
+        self._ahead = self._early = self._pumping = self._paused = self._registered = self._over = False
         self._size: int | None = None
         self._held = b""
         self._done: Deferred[None] = Deferred(lambda _: self._end())
@@ -99,6 +99,7 @@ class Reader:
         return self._done
 
     def _next_span(self) -> None:
+        self._ahead = False
         if self._pieces and isinstance(self._pieces[0], Span):
             self.at = self._pieces[0].first
 
@@ -168,19 +169,26 @@ class Reader:
             raise SizeMismatch(flight.wanted.sources[0].url, self._size or 0, flight.length or 0)
         if self._held:
             return self._release() if free else False
-        limit = flight.written if end is None else min(flight.written, end)
-        if not free:
-            limit = min(limit, (flight.written if end is None else end) - 1)
-        at = self.at
+        at, limit = self.at, self._limit(flight, end, free)
         if at < limit:
-            self._give(flight, flight.body.read(at, min(_CHUNK, limit - at)))
+            self._give(flight, flight.ahead.read(at, min(_CHUNK, limit - at)))
             return True
         if at == end:
             self._pop()
             return True
+        if end is not None and at < end - (not free):
+            self._ahead = flight.ahead.want(at, end) or self._ahead
+            return at < self._limit(flight, end, free)
         if not free and flight.body.forgets and end is not None and at == end - 1 < flight.written:
             self._hold(flight)
         return False
+
+    def _limit(self, flight: Flight, end: int | None, free: bool) -> int:
+        """Return where the bytes end that may be given now; without being *free*, the last one may not."""
+        # Only who asked for what is far ahead is given parts that the transfer has not brought yet.
+        here = flight.ahead.end_of(self.at) if self._ahead else flight.written
+        limit = here if end is None else min(here, end)
+        return limit if free else min(limit, (here if end is None else end) - 1)
 
     def _give(self, flight: Flight, data: bytes) -> None:
         self.at += len(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -64,12 +65,7 @@ class Spool:
     joinable = True
 
     def __init__(
-        self,
-        storage: IStorage,
-        threads: Any,
-        clock: IReactorTime,
-        audience: Audience,
-        backlog: Backlog | None = None,
+        self, storage: IStorage, threads: Any, clock: IReactorTime, audience: Audience, backlog: Backlog | None = None
     ) -> None:
         self._storage, self._threads, self._clock, self._audience = storage, threads, clock, audience
         self._backlog = Backlog(storage, threads) if backlog is None else backlog
@@ -102,6 +98,11 @@ class Spool:
             return b""
         if self._file is None:
             return bytes(self._memory[offset : offset + length])
+        return self.read_part(offset, length)
+
+    def read_part(self, offset: int, length: int) -> bytes:
+        """Return what was `put`, as `read` does."""
+        assert self._file is not None
         try:
             data = os.pread(self._file.fd, length, offset)
         except OSError as error:
@@ -109,6 +110,11 @@ class Spool:
         if not data:
             raise StorageError("a growing file has become shorter")
         return data
+
+    def put(self, offset: int, pieces: Sequence[bytes]) -> Deferred[None]:
+        """Write *pieces* of a part that begins at *offset*, ahead of the rest."""
+        file = self._file or self._to_file()
+        return self._lane(file.put, offset, pieces)  # type: ignore[no-any-return]
 
     def trim(self) -> None:
         """Nothing is forgotten."""
@@ -138,11 +144,12 @@ class Spool:
         self._distrusted, self.written = False, 0
         self._audience.grown()
 
-    def _to_file(self) -> None:
-        self._file = GrowingFile(temporary(self._storage))
+    def _to_file(self) -> GrowingFile:
+        self._file = file = GrowingFile(temporary(self._storage))
         self._threads.active += 1
         self._pieces, self._memory = [bytes(self._memory)] if self._memory else [], bytearray()
         self._gathered = sum(map(len, self._pieces))
+        return file
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """Pause and resume *producer*, which pushes, as the disk keeps up."""
@@ -253,11 +260,8 @@ class Spool:
         differs = await outlasting(self._lane(file.finish))
         if differs is not None:
             self._audience.differs(differs)
-        await self._adopted(file, report)
-
-    async def _adopted(self, file: GrowingFile, report: DownloadReport) -> None:
-        adoption = Adoption(file.path, report.digests["sha256"], self._length)
-        error = (await outlasting(self._storage.adopt([adoption])))[0]
+        adopting = self._storage.adopt([Adoption(file.path, report.digests["sha256"], self._length)])
+        error = (await outlasting(adopting))[0]
         if error is not None:
             raise error
         self._kept = True

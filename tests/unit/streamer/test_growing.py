@@ -120,3 +120,49 @@ def test_close_twice(growing: GrowingFile) -> None:
     os.unlink(growing.path)
     growing.close(remove=True)
     growing.close(remove=True)
+
+
+def test_put(growing: GrowingFile) -> None:
+    """A part may be there before the rest; the same bytes again change nothing."""
+    growing.put(6, [b"gh", b"i"])
+    growing.put(9, [b"j"])
+    assert (5, None) == growing.write([b"abcde"])
+    assert (12, None) == growing.write([b"fghi", b"jkl"])
+    assert b"abcdefghijkl" == content(growing)
+    assert growing.finish() is None
+    growing.close(remove=True)
+
+
+@pytest.mark.parametrize("at", [6, 7, 8])
+def test_put_others(growing: GrowingFile, at: int) -> None:
+    """The first byte of a part that is another is told, and what came in order takes its place."""
+    wrong = bytearray(b"ghi")
+    wrong[at - 6] = 0
+    growing.put(6, [bytes(wrong)])
+    growing.put(20, [b"xyz"])
+    assert (10, at) == growing.write([b"abcd", b"efghij"])
+    assert b"abcdefghij" == content(growing)[:10]
+    assert growing.finish() is None
+    assert b"abcdefghij" == content(growing)
+    growing.close(remove=True)
+
+
+def test_put_behind(growing: GrowingFile) -> None:
+    """What has come in order stays, whatever a part says later."""
+    growing.write([b"abcdef"])
+    growing.put(2, [b"XXXX"])
+    growing.put(4, [b"XXgh"])
+    assert b"abcdefgh" == content(growing)
+    assert (8, None) == growing.write([b"gh"])
+    growing.close(remove=True)
+
+
+def test_put_before_others(growing: GrowingFile) -> None:
+    """Other bytes in order take the place of parts, too."""
+    growing.write([b"abc"])
+    growing.put(5, [b"fg"])
+    growing.restart()
+    assert (3, 1) == growing.write([b"aXc"])
+    assert b"aXc" == content(growing)
+    assert (7, None) == growing.write([b"1234"])
+    growing.close(remove=True)
