@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +15,11 @@ import pytest_twisted
 from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from tests.integration.daemon import Daemon
+from tests.integration.process import Start
 from tests.integration.stored import Served, StartSite, start_site
 from tests.servers.client import Socket
+from tests.servers.scripted import Scripted, ranged
 
 __all__ = ["start_site"]
 
@@ -158,3 +165,54 @@ async def test_leaves(reactor: Any, start_site: StartSite) -> None:
         await client.heard(100_000)
         await client.leave()
     await site.until(lambda: site.resource.ended == 20)
+
+
+def resident(daemon: Daemon) -> int:
+    """Return the bytes of memory that a daemon has."""
+    fields = Path(f"/proc/{daemon.process.popen.pid}/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.limit(180)
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is looked at")
+@pytest_twisted.ensureDeferred
+async def test_row_85_rss(
+    reactor: Any,
+    start_command: Start,
+    scripted: Scripted,
+    tmp_path: Path,
+    campaign_count: Callable[[int, int], int],
+) -> None:
+    """
+    Row 85: a thousand clients that send headers or bodies in drops, or take nothing, cost a daemon 64 MiB at most; so
+    some hundred do in proportion.
+    """
+    count, data = campaign_count(240, 1000), tmp_path / "data"
+    scripted.on(b"/large.bin", [ranged(DATA[: 8 << 20])])
+    options = ("--base-path", "b", "--remote", scripted.url("/"), "--immutable", "*.bin")
+    made = start_command("--data", data, "distribution", "create", "d", *options)
+    assert 0 == await made.ended(60), made.err
+    daemon = Daemon(start_command, reactor, data)
+    port = await daemon.start("-q")
+    for _ in range(2):
+        assert 8 << 20 == len((await daemon.get(port, "/content/b/large.bin")).body)
+    before = resident(daemon)
+    slow = [await Socket.to(reactor, port) for _ in range(count)]
+    for client in slow[0::3]:
+        client.send(b"GET /content/b/large.bin HTTP/1.1\r\nHost: a\r\nX: ")
+    for client in slow[1::3]:
+        client.send(b"GET /content/b/large.bin HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
+    for client in slow[2::3]:
+        client.send(b"GET /content/b/large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        await client.heard(1)
+        client.pause()
+    for _ in range(20):
+        for number, client in enumerate(slow):
+            if number % 3 < 2:
+                client.send(b"x" * 100)
+    assert 8 << 20 == len((await daemon.get(port, "/content/b/large.bin")).body)
+    grown = resident(daemon) - before
+    for client in slow:
+        await client.leave()
+    assert grown <= (8 << 20) + count * (56 << 10), f"{grown / count:.0f} bytes each"
+    assert 0 == await daemon.end(signal.SIGTERM)
