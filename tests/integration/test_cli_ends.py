@@ -20,6 +20,14 @@ from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ra
 BODY = bytes(range(256)) * 8192  # 2 MiB
 DIGEST = hashlib.sha256(BODY).hexdigest()
 HALF = len(BODY) // 2
+#: What is destroyed after the interpreter has given the signals back takes longer than the end may take before.
+LATE = """
+import sys, time
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(1.5)
+sys.late = Late()
+"""
 _SOON = 10.0  # seconds of a busy machine; what must not be waited for lasts a minute
 
 BROKEN = """
@@ -120,6 +128,16 @@ async def test_interrupted_wait(start_command: Start, scripted: Scripted) -> Non
     """Ctrl-C ends the wait before another try."""
     scripted.on(b"/a", [status(503, [(b"Retry-After", b"60")])])
     command = start_command("get", scripted.url("/a"))
+    await command.until(lambda: scripted.requests)
+    command.send(signal.SIGINT)
+    assert 130 == await command.ended()
+
+
+@ensureDeferred
+async def test_interrupted_late(start_command: Start, scripted: Scripted) -> None:
+    """The status says which signal it was, however long the interpreter takes for its own end."""
+    scripted.on(b"/a", [status(503, [(b"Retry-After", b"60")])])
+    command = start_command("get", scripted.url("/a"), program=LATE + PULPDOWNLOADER)
     await command.until(lambda: scripted.requests)
     command.send(signal.SIGINT)
     assert 130 == await command.ended()

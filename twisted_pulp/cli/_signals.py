@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Callable
@@ -43,6 +44,8 @@ class Signals:
         # The reactor cannot wait for this: when it has stopped, threads are still joined.
         signal.signal(signal.SIGALRM, lambda *_: self._end(number))
         signal.setitimer(signal.ITIMER_REAL, _LAST)
+        # Then they are joined, and soon the interpreter hears no signal any more: the alarm would kill it.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         self._reactor.callFromThread(self._stop, number)
 
     def _end(self, number: int) -> NoReturn:

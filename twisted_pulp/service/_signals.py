@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Callable
@@ -59,6 +60,8 @@ class DaemonSignals:
     def _end_in(self, seconds: float) -> None:
         signal.signal(signal.SIGALRM, lambda *_: self._end(signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, seconds)
+        # When threads are joined: soon the interpreter hears no signal any more, and the alarm would kill it.
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def _end(self, number: int) -> NoReturn:
         os._exit(128 + number)
