@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -224,10 +224,9 @@ class Parts:
         catalog = self.running.data.catalog
         lock = await catalog.lock("first token")  # of several daemons that start at once one makes it
         try:
-            token: str | None = await catalog.write(made)
+            return cast("str | None", await catalog.write(made))
         finally:
             await lock.release()
-        return token
 
     async def reload(self, settings: Settings) -> None:
         """Go by these settings, as far as other parts have to be told."""
