@@ -13,7 +13,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from tests.integration.daemon import ANYWHERE, Daemon
-from tests.integration.process import Start
+from tests.integration.process import PULPDOWNLOADER, Start
 from tests.servers.reactor import IReactor
 
 
@@ -42,6 +42,19 @@ async def test_first_start(daemon: Daemon) -> None:
     assert "ready" == (await daemon.document(port, "/api/v1/status"))["state"]
     assert token not in "".join(path.read_text(errors="replace") for path in daemon.data.iterdir() if path.is_file())
     assert 0 == await daemon.end(signal.SIGTERM)
+
+
+@ensureDeferred
+async def test_frozen(daemon: Daemon, start_command: Start, tmp_path: Path) -> None:
+    """What is there when it has started is not looked through again and again for garbage."""
+    frozen = tmp_path / "frozen"
+    count = f"import atexit, gc; atexit.register(lambda: open({str(frozen)!r}, 'w').write(str(gc.get_freeze_count())));"
+    listen = "--listen", "tcp:0:interface=127.0.0.1"
+    daemon.process = start_command("--data", daemon.data, "serve", *listen, program=count + PULPDOWNLOADER)
+    port = await daemon.listening()
+    assert 200 == (await daemon.get(port, "/api/v1/health")).status
+    assert 0 == await daemon.end(signal.SIGTERM)
+    assert 50_000 < int(frozen.read_text())
 
 
 @ensureDeferred

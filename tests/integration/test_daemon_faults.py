@@ -133,7 +133,8 @@ async def test_idle(daemon: Daemon) -> None:
     environ = dict.fromkeys(watched, "") | {"PYTHONPYCACHEPREFIX": str(daemon.data.parent / "bytecode")}
     environ["PYTHONDONTWRITEBYTECODE"] = ""
     for _ in range(2):  # the second time as it is when it was installed
-        await daemon.start("-q", environ=environ)
+        port = await daemon.start("-q", environ=environ)
+        assert 200 == (await daemon.get(port, "/api/v1/health")).status  # all is there that the API needs
         process = Path(f"/proc/{daemon.process.popen.pid}")
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         fields = (process / "stat").read_text().rpartition(")")[2].split()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorThreads
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource
@@ -17,7 +19,7 @@ from twisted_pulp.dashboard._failures import status_of
 from twisted_pulp.dashboard._login import COOKIE, identified, login, login_page
 from twisted_pulp.dashboard._routes import ROUTES
 from twisted_pulp.dashboard._sessions import Session
-from twisted_pulp.dashboard._templates import rendered
+from twisted_pulp.dashboard._templates import load, loaded, rendered
 from twisted_pulp.dashboard._visit import Elsewhere, Page, Unfit, Visit
 from twisted_pulp.errors import PulpError
 
@@ -83,6 +85,9 @@ class Leaf:
             _static.send(request, "/".join(segments[1:]))
             return
         request.setHeader(b"Cache-Control", b"no-store")
+        reactor = self._running.reactor
+        if not loaded() and IReactorThreads.providedBy(reactor):  # the first page would keep everybody else waiting
+            await deferToThreadPool(reactor, reactor.getThreadPool(), load)
         answer, session = await self._answered(request, method, segments, gone)
         if gone or answer is None:
             return

@@ -10,7 +10,7 @@ from typing import Any
 from twisted_pulp.dashboard import _words
 from twisted_pulp.dashboard._graph import graph
 
-__all__ = ["rendered"]
+__all__ = ["load", "loaded", "rendered"]
 
 _HERE = Path(__file__).parent / "templates"
 
@@ -19,6 +19,16 @@ def rendered(template: str, values: Mapping[str, Any]) -> bytes:
     """Return the page that *template* makes of *values*."""
     page: str = _environment().get_template(template).render(values)
     return page.encode("utf-8", "replace")
+
+
+def loaded() -> bool:
+    """Tell whether a page takes no longer than others."""
+    return _environment.cache_info().currsize > 0
+
+
+def load() -> None:
+    """Make what all pages are made with. Blocks."""
+    _environment().get_template("login.html")
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from twisted_pulp.context import Context
 from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import Cancelled, CatalogError, ItemsFailed, PulpError, StorageFull
 from twisted_pulp.jobs._kind import IJobKind, Unfinished
-from twisted_pulp.jobs._orphans import remove_orphans
+from twisted_pulp.jobs._orphans import orphans, remove_orphans
 from twisted_pulp.jobs._paths import Paths
 from twisted_pulp.jobs._results import Results
 from twisted_pulp.jobs._settle import settle
@@ -29,6 +30,8 @@ __all__ = ["DownloadKind"]
 
 #: Failures in a row after which the others wait for the next run, too: the upstream is down.
 _FAILING = 100
+#: Names that are looked at in one step of the search for what was left; and seconds that clocks of files may be late.
+_STEP, _TICK = 1000, 0.1
 
 
 @implementer(IJobKind)
@@ -55,11 +58,20 @@ class DownloadKind:
 
     def recover(self) -> Deferred[int]:
         """
-        Remove what killed processes have left in the directory, before anything runs.
+        Remove what killed processes have left in the directory, bit by bit, while others write there.
 
-        :returns: a Deferred of how many files that were.
+        :returns: a Deferred of how many files that were; to cancel it leaves the rest for another time.
         """
-        return self._context.threads.lane()(remove_orphans, self._directory)
+        return Deferred.fromCoroutine(self._recover())
+
+    async def _recover(self) -> int:
+        found = orphans(self._directory, begun=time.time() - _TICK, busy=self._paths.busy)
+        removed, over = 0, False
+        while not over:
+            # A step takes a thread some milliseconds; the files of downloads can be written in between.
+            some, over = await self._context.threads.lane()(remove_orphans, found, _STEP)
+            removed += some
+        return removed
 
     def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
         """Download what is not finished; see `IJobKind.run`."""

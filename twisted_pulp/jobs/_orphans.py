@@ -2,52 +2,88 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Container
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 
 from twisted_pulp.names import JOURNAL, PARTIAL
 
-__all__ = ["KEEP", "remove_orphans"]
+__all__ = ["KEEP", "orphans", "remove_orphans"]
 
 #: Seconds for which a partial file is kept that a download can go on with.
 KEEP = 7 * 86400.0
 
 
-def remove_orphans(root: str, keep: float = KEEP, now: float | None = None) -> int:
+def orphans(
+    root: str,
+    keep: float = KEEP,
+    now: float | None = None,
+    begun: float = math.inf,
+    busy: Callable[[str], bool] = lambda path: False,
+) -> Iterator[str | None]:
     """
-    Remove temporary files below *root* that no download goes on with; return how many they were. Blocks.
+    Give temporary files below *root* that no download goes on with; and None for everything else. Blocks.
 
-    Nobody may write there meanwhile. Kept are, for *keep* seconds, partial files with a journal; and journals of
-    finished files, by which these are revalidated.
+    Not given are, for *keep* seconds, partial files with a journal; and journals of finished files, by which these are
+    revalidated.
+
+    :param begun: seconds since the epoch: what was written since is somebody's. Default: nobody writes there.
+    :param busy: tells whether somebody writes the file at a path below *root*; default: nobody does.
     """
     before = (time.time() if now is None else now) - keep
-    removed = 0
-    for place, _, names in os.walk(root):
-        found = {name for name in names if name.endswith((PARTIAL, JOURNAL))}
-        if found:
-            there = set(names)
-            removed += sum(_removed(place, name, there, before) for name in sorted(found))
-    return removed
+    pending = [root]
+    while pending:
+        place = pending.pop()
+        with suppress(OSError), os.scandir(place) as found:  # it is gone, or the disk is out of order
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                    yield None
+                    continue
+                orphan = entry.name.endswith((PARTIAL, JOURNAL)) and _is_orphan(place, entry.name, before, begun)
+                yield entry.path if orphan and not busy(_whole(root, entry.path)) else None
 
 
-def _removed(place: str, name: str, names: Container[str], before: float) -> bool:
+def remove_orphans(found: Iterator[str | None], many: int | None = None) -> tuple[int, bool]:
+    """
+    Remove what `orphans` gives; return how many files that were, and whether that is all. Blocks.
+
+    :param many: how much is looked at, at most; default None: all.
+    """
+    removed = looked = 0
+    for path in islice(found, many):
+        looked += 1
+        if path is not None:
+            with suppress(OSError):
+                os.unlink(path)
+                removed += 1
+    return removed, many is None or looked < many
+
+
+def _is_orphan(place: str, name: str, before: float, begun: float) -> bool:
     bare = name.removesuffix(PARTIAL).removesuffix(JOURNAL)
-    if name.endswith(JOURNAL) and bare.removeprefix(".") in names and bare + PARTIAL not in names:
+    partial, journal = (_written(place, bare + mark) for mark in (PARTIAL, JOURNAL))
+    newest = max(partial or 0.0, journal or 0.0)
+    if newest >= begun:
         return False
-    path = os.path.join(place, name)
-    with suppress(OSError):  # it is gone, or the disk is out of order: nothing depends on it
-        if bare + PARTIAL in names and bare + JOURNAL in names and _newest(place, bare) >= before:
-            return False
-        os.unlink(path)
-        return True
-    return False
+    if name.endswith(JOURNAL) and partial is None:
+        return not os.path.lexists(os.path.join(place, bare.removeprefix(".")))
+    return partial is None or journal is None or newest < before
 
 
-def _newest(place: str, bare: str) -> float:
-    """Return when a partial file or its journal was written last; 0 when one of them is gone."""
+def _whole(root: str, path: str) -> str:
+    """Return the path below *root* of the file that a temporary one at *path* is to be."""
+    place, name = os.path.split(path)
+    bare = name.removesuffix(PARTIAL).removesuffix(JOURNAL).removeprefix(".")
+    return os.path.relpath(os.path.join(place, bare), root)
+
+
+def _written(place: str, name: str) -> float | None:
+    """Return when a file was written last; None: it is not there."""
     try:
-        return max(os.lstat(os.path.join(place, bare + mark)).st_mtime for mark in (PARTIAL, JOURNAL))
-    except FileNotFoundError:
-        return 0.0
+        return os.lstat(os.path.join(place, name)).st_mtime
+    except OSError:
+        return None

@@ -21,6 +21,10 @@ class Paths:
         self._taken[path] = []
         return True
 
+    def busy(self, path: str) -> bool:
+        """Tell whether somebody has *path*; in any thread."""
+        return path in self._taken
+
     async def taken(self, path: str) -> None:
         """Wait until nobody has *path*, and take it."""
         while not self.take(path):

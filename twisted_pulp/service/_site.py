@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.web.resource import IResource, NoResource, Resource
 
@@ -37,6 +39,13 @@ class Faces:
         self._content = ContentResource(running.streamer) if running.streamer is not None else None
         self._metrics = MetricsResource(running)
         self._api = API(running) if "api" in running.settings.roles else None
+
+    async def prepare(self) -> None:
+        """Make what the first request for the API needs, while nobody asks; the imports of it in a thread."""
+        if self._api is not None:
+            reactor = self._running.reactor
+            await deferToThreadPool(reactor, reactor.getThreadPool(), import_module, "twisted_pulp.api._application")
+            self._api.prepare()
 
     def everything(self, *, content: bool, metrics: bool) -> Any:
         """

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from twisted_pulp.jobs import (
@@ -63,6 +63,7 @@ class Work:
     scheduler: Scheduler = field(init=False)
     _space: Space = field(init=False)
     _retention: Retention = field(init=False)
+    _sweep: Deferred[None] | None = field(init=False, default=None)
     _downloads: DownloadKind = field(init=False)
     _sync: SyncKind = field(init=False)
     orders: Orders = field(init=False)
@@ -144,8 +145,6 @@ class Work:
         """Take back what a dead worker of this name had, and begin."""
         shared = self._running.nodes.shared
         await self._running.jobs.recover(self._running.jobs.now() - _ABANDONED if shared else None)
-        if self._alone and (orphans := await self._downloads.recover()):
-            self._log.info("removed {count} files that were left unfinished", count=orphans)
         self._running.worker, self._running.scheduler = self.worker, self.scheduler
         await self.worker.start()
         await self.keep_schedules(self._running.settings)
@@ -156,6 +155,18 @@ class Work:
             self.orders.start()
         if self._running.jobs.broker.shared:
             self._reminders.start()
+        if self._alone:
+            self._sweep = Deferred.fromCoroutine(self._swept())
+
+    async def _swept(self) -> None:
+        """Remove what killed processes have left; where there are many files that takes a while."""
+        try:
+            if orphans := await self._downloads.recover():
+                self._log.info("removed {count} files that were left unfinished", count=orphans)
+        except CancelledError:
+            pass
+        except Exception:
+            self._log.failure("what was left unfinished could not be looked for")
 
     async def keep_schedules(self, settings: Settings) -> None:
         """
@@ -183,6 +194,8 @@ class Work:
     async def rest(self) -> None:
         """Begin nothing by itself any more."""
         self._space.stop()
+        if self._sweep is not None:
+            self._sweep.cancel()
         await self.scheduler.stop()
         await self._retention.stop()
         await self._reminders.stop()
