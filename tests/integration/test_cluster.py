@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
@@ -125,3 +126,22 @@ async def test_database_away(start_cluster: StartCluster, postgres: Postgres) ->
 
 async def _answers(member: Member, path: str, status: int) -> bool:
     return (await member.get(path)).status == status
+
+
+@ensureDeferred
+async def test_all_at_once(start_cluster: StartCluster) -> None:
+    """Nodes that begin at the same moment on an empty database make its tables, the first token and each job once."""
+    cluster = start_cluster(more={"schedules": {"tidy": {"kind": "cleanup", "every": 3600, "jitter": 0}}})
+    nodes = [cluster.add("api", "worker"), cluster.add("api", "worker"), cluster.add("api")]
+    for each in nodes:
+        each.begin()
+    for each in nodes:
+        await each.listening()
+    assert 1 == sum("API token" in each.out for each in nodes)
+    jobs = await cluster.until(lambda: Deferred.fromCoroutine(_jobs(nodes[2])))
+    assert ("completed", "tidy") == ((await cluster.ended(jobs[0]["id"], nodes[2]))["state"], jobs[0]["schedule"])
+    assert 1 == len(await _jobs(nodes[2]))
+
+
+async def _jobs(member: Member) -> Any:
+    return (await member.document("/api/v1/jobs"))["items"]
