@@ -17,25 +17,28 @@ from tests.servers.scripted import Stall, ok
 
 
 @ensureDeferred
-async def test_roles(start_cluster: StartCluster, start_scripted: StartScripted) -> None:
-    """What one takes another does, and the bytes are where all find them."""
+async def test_status(start_cluster: StartCluster, start_command: Start, start_scripted: StartScripted) -> None:
+    """
+    What one node takes another does; the API, metrics and a command show every node, and a role that is missing.
+
+    One with another key than the others does not start, and says so.
+    """
     server = await start_scripted()
     server.on(b"/a", [ok(b"x" * 1000)])
-    cluster = start_cluster()
-    api, worker = cluster.add("api"), cluster.add("worker")
+    cluster = start_cluster(limits={"lease": 1})
+    private = {"private": {"url": "http://h/", "username": "u", "password": "S3CR3T"}}
+    api, worker, content = cluster.add("api", remotes=private), cluster.add("worker"), cluster.add("content")
     await cluster.start()
+    wrong = cluster.add("content", key=str(cluster.directory / "other.key"))
+    wrong.begin()
     made = await api.made("/api/v1/downloads", {"items": [{"url": server.url("/a")}]})
     job = await cluster.ended(made["id"], api)
     assert ("completed", 1) == (job["state"], job["done"])
     assert (worker.data / "downloads" / "a").exists()
-
-
-@ensureDeferred
-async def test_status(start_cluster: StartCluster, start_command: Start) -> None:
-    """The API, metrics and a command show every node; a role that no living one has is a failure."""
-    cluster = start_cluster(limits={"lease": 1})
-    api, worker, content = cluster.add("api"), cluster.add("worker"), cluster.add("content")
-    await cluster.start()
+    assert 1 == await wrong.daemon.process.ended()
+    said = wrong.daemon.process.err + wrong.out
+    assert "sealed with another key than that in " in said
+    assert "S3CR3T" not in said
     found = await api.document("/api/v1/cluster")
     assert {"api": 1, "worker": 1, "content": 1} == found["roles"]
     assert {each.pid for each in (api, worker, content)} == {each["pid"] for each in found["nodes"]}
@@ -64,8 +67,12 @@ async def _left(member: Member, count: int) -> bool:
 
 
 @ensureDeferred
-async def test_cancelled_elsewhere(start_cluster: StartCluster, start_scripted: StartScripted) -> None:
-    """A job is followed and ended through any node: events tell of it, and its upstream is left soon."""
+async def test_elsewhere(start_cluster: StartCluster, start_scripted: StartScripted, postgres: Postgres) -> None:
+    """
+    A job is followed and ended through any node: events tell of it, and its upstream is left soon.
+
+    While the database is away nodes live and are not ready; once it is back they go on by themselves.
+    """
     server = await start_scripted()
     server.on(b"/a", [(ok(b"x" * 1000)[0], Stall())])
     cluster = start_cluster()
@@ -84,6 +91,17 @@ async def test_cancelled_elsewhere(start_cluster: StartCluster, start_scripted: 
     assert _heard(events, uid, "cancelled")
     await events.leave()
     assert "cancelled" == (await api.job(uid))["state"]
+    postgres.stop()
+    try:
+        for each in (api, worker):
+            await cluster.until(lambda each=each: Deferred.fromCoroutine(_answers(each, "/api/v1/ready", 503)))
+            assert 200 == (await each.get("/api/v1/health")).status
+    finally:
+        postgres.start()
+    for each in (api, worker):
+        await cluster.until(lambda each=each: Deferred.fromCoroutine(_answers(each, "/api/v1/ready", 200)))
+    made = await api.made("/api/v1/cleanups", {})
+    assert "completed" == (await cluster.ended(made["id"], api))["state"]
     assert 0 == await worker.stop()
 
 
@@ -92,36 +110,6 @@ def _heard(events: Socket, uid: str, state: str) -> bool:
     lines = [line[6:] for line in events.received.decode().splitlines() if line.startswith("data: {")]
     said = [json.loads(line) for line in lines]
     return any((each.get("uid"), each.get("state")) == (uid, state) for each in said)
-
-
-@ensureDeferred
-async def test_another_key(start_cluster: StartCluster) -> None:
-    """A node with another key than the others does not start, and says so."""
-    cluster = start_cluster()
-    one = cluster.add("api", remotes={"private": {"url": "http://h/", "username": "u", "password": "S3CR3T"}})
-    await one.start()
-    wrong = cluster.add("content", key=str(cluster.directory / "other.key"))
-    wrong.begin()
-    assert 1 == await wrong.daemon.process.ended()
-    assert "sealed with another key than that in " in wrong.daemon.process.err + wrong.out
-    assert "S3CR3T" not in wrong.daemon.process.err + wrong.out
-
-
-@ensureDeferred
-async def test_database_away(start_cluster: StartCluster, postgres: Postgres) -> None:
-    """While the database is away a node lives and is not ready; once it is back the node goes on by itself."""
-    cluster = start_cluster()
-    one = cluster.add("api", "worker", "content")
-    await one.start()
-    postgres.stop()
-    try:
-        await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 503)))
-        assert 200 == (await one.get("/api/v1/health")).status
-    finally:
-        postgres.start()
-    await cluster.until(lambda: Deferred.fromCoroutine(_answers(one, "/api/v1/ready", 200)))
-    made = await one.made("/api/v1/cleanups", {})
-    assert "completed" == (await cluster.ended(made["id"], one))["state"]
 
 
 async def _answers(member: Member, path: str, status: int) -> bool:
