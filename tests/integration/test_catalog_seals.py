@@ -15,10 +15,22 @@ async def test_first(catalog: Catalog) -> None:
     """The first that asks says which key it is, and others must have it: as one of theirs, too."""
     assert await catalog.write(seals.agreed, ["one"])
     assert await catalog.write(seals.agreed, ["one"])
-    assert await catalog.write(seals.agreed, ["two", "one"])
     await catalog.write(_kept, Key(Fernet.generate_key()))
     assert not await catalog.write(seals.agreed, ["two"])
     assert await catalog.write(seals.agreed, ["one"])
+
+
+@ensureDeferred
+async def test_renewed(catalog: Catalog) -> None:
+    """A new key before the old one is the one from then on, and the old one can go."""
+    assert await catalog.write(seals.agreed, ["old"])
+    await catalog.write(_kept, Key(Fernet.generate_key()))
+    assert await catalog.write(seals.agreed, ["old", "new"])
+    assert not await catalog.write(seals.agreed, ["new"])
+    assert await catalog.write(seals.agreed, ["new", "old"])
+    assert await catalog.write(seals.agreed, ["old", "new"])
+    assert await catalog.write(seals.agreed, ["new", "old"])
+    assert await catalog.write(seals.agreed, ["new"])
 
 
 @ensureDeferred

@@ -33,13 +33,14 @@ def agreed(connection: Connection, marks: Sequence[str]) -> bool:
             known = connection.scalar(select(seal.c.mark))
         else:
             return True
-    if known in marks:
+    if known == marks[0]:
         return True
     sealed = (
         select(remote.c.id).where(remote.c.secrets.is_not(None)),
         select(item.c.number).where(item.c.secret.is_not(None)),
     )
-    if any(connection.execute(each.limit(1)).first() is not None for each in sealed):
+    # With a new key before the old one that is the one from now on: the old one may go when all nodes have it.
+    if known not in marks and any(connection.execute(each.limit(1)).first() is not None for each in sealed):
         return False
     connection.execute(update_of(seal).values(mark=marks[0]))
     return True
