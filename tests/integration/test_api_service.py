@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 from tests.integration.api_site import ROOT, StartAPI, parsed, start_api
 from tests.integration.test_streamer_smuggling import REFUSED
 from tests.servers.client import Socket
+from twisted_pulp.jobs import Nodes
 from twisted_pulp.settings import Remote
 
 __all__ = ["start_api"]
@@ -46,6 +47,37 @@ async def test_stopping(start_api: StartAPI) -> None:
     assert 503 == lines.status
     assert "stopping" == (await site.ask("GET", "/status")).document["state"]
     assert [] == (await site.ask("GET", "/jobs")).document["items"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_cluster(start_api: StartAPI) -> None:
+    """The nodes are shown with what they share, and nothing that is secret; one alone shows itself."""
+    site = await start_api()
+    assert ([], 0) == _nodes(await site.ask("GET", "/cluster"))
+    catalog = site.running.data.catalog
+    given: dict[str, Any] = {"reactor": site.reactor, "catalog": catalog, "version": "1.2.3", "lease": 60.0}
+    site.running.nodes = Nodes(name="one", roles=("api",), figures=lambda: {"jobs": 2}, **given)
+    other = Nodes(name="two", roles=("worker", "api"), **given)
+    await site.running.nodes.start(["http://one/"])
+    await other.start()
+    urls = {
+        "database": "postgresql://u:S3CR3T@db/pulp",
+        "broker": "amqp://u:S3CR3T@mq/v",
+        "storage": "s3://b/p?key=S3CR3T",
+    }
+    site.running.settings = evolve(site.running.settings, **urls)
+    answer = await site.ask("GET", "/cluster")
+    assert (["one", "two"], 2) == _nodes(answer)
+    assert ({"jobs": 2}, ["http://one/"]) == tuple(answer.document["nodes"][0][name] for name in ("figures", "urls"))
+    assert {"api": 2, "worker": 1, "content": 0} == answer.document["roles"]
+    assert ["postgresql", "amqp", "s3"] == [answer.document[name]["kind"] for name in urls]
+    assert b"S3CR3T" not in answer.body
+    await other.stop()
+    await site.running.nodes.stop()
+
+
+def _nodes(reply: Any) -> tuple[list[str], int]:
+    return [each["name"] for each in reply.document["nodes"]], reply.document["roles"]["api"]
 
 
 @pytest_twisted.ensureDeferred
