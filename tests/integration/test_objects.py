@@ -144,6 +144,26 @@ async def test_row_53_failed_and_done(shop: Shop) -> None:
     assert [(digest(b"abc"), 3)] == [(sha256, size) async for sha256, size, _ in storage.each()]
 
 
+@ensureDeferred
+async def test_no_conditions(shop: Shop) -> None:
+    """A server that knows no condition for uploads gets them without one, if nothing is there."""
+    storage = await shop.open()
+
+    def unknown(request: Request) -> Sequence[Step] | None:
+        if request.header(b"if-none-match") is None:
+            return None
+        shop.plan.append(unknown)
+        return refused(501, "NotImplemented")
+
+    shop.plan = [unknown]
+    assert [None] == await shop.store(storage, b"abc")
+    before = len(shop.between.requests)
+    assert [None] == await shop.store(storage, b"abc")
+    again = [each.header(b"if-none-match") for each in shop.between.requests[before:] if each.method == b"PUT"]
+    assert {b"*"} == set(again)
+    assert b"abc" == await storage.read(digest(b"abc"))
+
+
 CLOCK = """
 import sys
 from twisted.internet.defer import execute
@@ -290,7 +310,7 @@ async def test_row_54(
     shop: Shop, ceph: Ceph, start_faulty: StartFaulty, down: str, campaign_count: Callable[[int, int], int]
 ) -> None:
     """Row 54: while the server is down, uploads wait in bounded memory and readers are told; then all go on."""
-    count, seconds = campaign_count(100, 1000), campaign_count(2, 60)
+    count, seconds = campaign_count(60, 1000), campaign_count(1, 60)
     faulty = await start_faulty(ceph.port)
     storage = await shop.open(endpoint=faulty.url("").rstrip("/"), patience=300)
     bodies = [number.to_bytes(4, "big") * (16 << 10) for number in range(count)]

@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 from twisted_pulp.errors import PulpError, StorageDamaged, StorageError, StorageRefused, StorageUnavailable
 from twisted_pulp.storage._location import Location
 from twisted_pulp.storage._names import is_sha256
-from twisted_pulp.storage._refusals import there_already, translated
+from twisted_pulp.storage._refusals import there_already, translated, unable
 
 __all__ = ["BRIEFLY", "PART", "Bucket", "Listing", "Stream"]
 
 T = TypeVar("T")
 #: Bytes of a part of an upload; what is smaller goes in one request.
 PART = 8 << 20
+# Parts that an upload may have.
+_PARTS = 9999
 # Seconds between tries while the store is out of reach.
 _LEAST, _MOST = 0.1, 5.0
 # Seconds for which somebody waits who reads, and may be told to come again.
@@ -181,7 +183,11 @@ class Bucket:
             except Exception as error:
                 if there_already(error):
                     return False
-                raise
+                if not unable(error):
+                    raise
+                if self._head(sha256) is not None:
+                    return False
+                self._put(sha256, data, use_multipart=False)
             return True
 
         return self.attempt(put, sha256=sha256, stop=stop)
@@ -197,7 +203,8 @@ class Bucket:
             if size <= PART:
                 self._put(sha256, b"".join(blocks()), use_multipart=False)
             else:
-                self._put(sha256, blocks(), use_multipart=True, chunk_size=PART, max_concurrency=1)
+                part = max(PART, -(-size // _PARTS))
+                self._put(sha256, blocks(), use_multipart=True, chunk_size=part, max_concurrency=1)
 
         self.attempt(put, sha256=sha256, stop=stop)
 

@@ -34,6 +34,8 @@ __all__ = ["ObjectStorage"]
 T = TypeVar("T")
 _log = Logger()
 _KEEP = 7 * 86400.0
+# Bytes up to which a file is one of many; and how many larger ones are uploaded at once.
+_SMALL, _LARGE = 1 << 20, 4
 
 
 @implementer(IStorage)
@@ -46,10 +48,10 @@ class ObjectStorage:
     """
 
     def __init__(
-        self, bucket: Bucket, root: Root, keep: float, up: InThread, down: InThread, close: Callable[[], object]
+        self, bucket: Bucket, root: Root, keep: float, lanes: Sequence[InThread], close: Callable[[], object]
     ) -> None:
-        self._bucket, self._root, self._keep = bucket, root, keep
-        self._up, self._down, self._end = up, down, close
+        self._bucket, self._root, self._keep, self._end = bucket, root, keep, close
+        self._down, self._up, self._large = lanes
         self._uploads = Uploads(bucket, root)
         self._share = Share()
         self._deliveries: set[Delivery] = set()
@@ -93,8 +95,9 @@ class ObjectStorage:
         store: Any,
     ) -> ObjectStorage:
         location = Location.parsed(url)
-        pools = Pools(reactor, location.connections)
-        up, down = in_thread or pools.lane("up"), in_thread or pools.lane("down")
+        pools, count = Pools(reactor), location.connections
+        down, up = in_thread or pools.lane("down", count), in_thread or pools.lane("up", count)
+        large = in_thread or pools.lane("large", min(count, _LARGE))
         try:
             bucket = await outlasting(up(Bucket, location, store))
             try:
@@ -105,7 +108,7 @@ class ObjectStorage:
         except BaseException:
             pools.close()
             raise
-        return cls(bucket, root, keep, up, down, pools.close)
+        return cls(bucket, root, keep, (down, up, large), pools.close)
 
     def __repr__(self) -> str:
         return f"<ObjectStorage {self._bucket.location} running={self._running} waiting={self._bucket.waiting}>"
@@ -151,7 +154,10 @@ class ObjectStorage:
             raise StorageError(f"{self._bucket.location} is closed")
         stop = Event()
         upload = partial(self._uploads.adopt, replace=replace, stop=stop)
-        given = await outlasting(gatherResults([self._up(upload, [file]) for file in files]), stop.set)
+        # Each thread keeps some of the memory that it has used.
+        lanes = [self._large if file.size > _SMALL else self._up for file in files]
+        uploads = [lane(upload, [file]) for lane, file in zip(lanes, files, strict=True)]
+        given = await outlasting(gatherResults(uploads), stop.set)
         return [each for found in given for each in found]
 
     def put(self, sha256: str, data: bytes) -> None:

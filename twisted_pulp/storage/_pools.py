@@ -22,20 +22,19 @@ class Pools:
     Threads of several kinds, so that none keeps another waiting; they start when they are needed.
 
     :param reactor: where the results are given.
-    :param count: threads of each kind.
     """
 
-    def __init__(self, reactor: IReactorFromThreads, count: int) -> None:
-        self._reactor, self._count = reactor, count
+    def __init__(self, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
         self._pools: dict[str, ThreadPool] = {}
 
-    def lane(self, kind: str) -> InThread:
-        """Return what calls functions in a thread of this *kind*."""
+    def lane(self, kind: str, count: int) -> InThread:
+        """Return what calls functions in a thread of this *kind*, of which there are *count* at most."""
 
         def call(f: Callable[..., T], *args: Any) -> Deferred[T]:
             pool = self._pools.get(kind)
             if pool is None:
-                pool = self._pools[kind] = ThreadPool(0, self._count, f"objects {kind}")
+                pool = self._pools[kind] = ThreadPool(0, count, f"objects {kind}")
                 pool.start()
             return deferToThreadPool(self._reactor, pool, f, *args)
 

@@ -6,7 +6,7 @@ import re
 
 from twisted_pulp.errors import NotStored, StorageError, StorageFull, StorageRefused, StorageUnavailable
 
-__all__ = ["there_already", "translated"]
+__all__ = ["there_already", "translated", "unable"]
 
 _STATUS = re.compile(r"status code: (\d{3})").search
 _CODE = re.compile(r"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>").search
@@ -43,6 +43,11 @@ _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 def there_already(error: Exception) -> bool:
     """Return whether *error* says that what was to be created is there."""
     return type(error).__name__ in ("AlreadyExistsError", "PreconditionError")
+
+
+def unable(error: Exception) -> bool:
+    """Return whether *error* says that the store does not know what was asked for, such as a condition."""
+    return type(error).__name__ in ("NotSupportedError", "NotImplementedError") or "status code: 501" in str(error)
 
 
 def translated(error: Exception, where: str, sha256: str = "") -> StorageError:

@@ -6,7 +6,7 @@ import pytest
 from obstore import exceptions
 
 from twisted_pulp.errors import NotStored, StorageFull, StorageRefused, StorageUnavailable
-from twisted_pulp.storage._refusals import there_already, translated
+from twisted_pulp.storage._refusals import there_already, translated, unable
 
 PUT = "Generic S3 error: Error performing PUT https://h/b/k?X-Amz-Signature=S3CR3T in 3ms - "
 
@@ -50,3 +50,10 @@ def test_there_already() -> None:
     """What is there already is no failure."""
     assert there_already(exceptions.AlreadyExistsError("x"))
     assert not there_already(exceptions.GenericError("x"))
+
+
+def test_unable() -> None:
+    """What a store cannot do is something else than what it does not want to."""
+    assert unable(exceptions.NotSupportedError("x"))
+    assert unable(exceptions.GenericError(said(501, "NotImplemented")))
+    assert not unable(exceptions.GenericError(said(500, "InternalError")))
