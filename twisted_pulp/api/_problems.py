@@ -75,6 +75,7 @@ _JOBS = {
     "JobNotFound": (404, "not_found"),
     "JobStateError": (409, "wrong_state"),
     "KeyConflict": (422, "key_conflict"),
+    "BrokerUnavailable": (503, "broker_unavailable"),
     "QueueFull": (503, "queue_full"),
     "Stopping": (503, "stopping"),
     "BlockedAddress": (403, "blocked_address"),

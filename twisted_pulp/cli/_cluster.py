@@ -12,8 +12,9 @@ from twisted_pulp.cli._table import facts, moment, table
 from twisted_pulp.cli._words import amount
 from twisted_pulp.documents import Cluster, Engine, Node
 
-__all__ = ["status"]
+__all__ = ["dead", "replay", "status"]
 
+_LETTERS = "JOB", "GIVEN OUT", "STATE", "ERROR"
 _HEADER = "NODE", "HOST", "PID", "VERSION", "ROLES", "STATE", "JOBS", "RATE", "SEEN"
 
 
@@ -27,6 +28,29 @@ def status(place: Place) -> int:
         for role, count in found.roles.items():
             if not count:
                 desk.fail(f"no node that lives has the role {role}")
+
+    return worked(place, act)
+
+
+def dead(place: Place) -> int:
+    """List what the broker has put aside."""
+
+    async def act(desk: Desk) -> None:
+        assert desk.server is not None
+        found = [each async for each in desk.server.dead_letters()]
+        rows = [(each.id, each.count or None, each.state, each.error) for each in found]
+        desk.answer({"items": to_builtins(found)}, table(_LETTERS, rows) if rows else ())
+
+    return worked(place, act)
+
+
+def replay(place: Place, uid: str) -> int:
+    """Let a job whose message was put aside wait again."""
+
+    async def act(desk: Desk) -> None:
+        assert desk.server is not None
+        job = await desk.server.replay(uid)
+        desk.answer(to_builtins(job), [f"{job.id} is {job.state}"])
 
     return worked(place, act)
 

@@ -25,6 +25,29 @@ def status(form: str | None) -> int:
     return run(there(form))
 
 
+@cluster.command(epilog="Exits 0, or 1 when nobody answers or the broker cannot be reached.")
+@placed
+def dead() -> int:
+    """
+    List messages that the broker has put aside.
+
+    Those are of jobs that failed so often that they were given up, or that kill whoever runs them.
+    """
+    from twisted_pulp.cli._cluster import dead as run
+
+    return run(there())
+
+
+@cluster.command(epilog="Exits 0, or 1 when no such message was put aside.")
+@click.argument("job", metavar="JOB")
+@placed
+def replay(job: str) -> int:
+    """Let a job whose message was put aside wait again."""
+    from twisted_pulp.cli._cluster import replay as run
+
+    return run(there(), job)
+
+
 def there(form: str | None = None) -> Place:
     """
     Return the place of a daemon.

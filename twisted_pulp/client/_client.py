@@ -16,7 +16,9 @@ from twisted_pulp.context import Context
 from twisted_pulp.documents import (
     Cluster,
     Distribution,
+    Job,
     NewToken,
+    PutAside,
     Readiness,
     Remote,
     Repository,
@@ -82,6 +84,14 @@ class Client:
     async def cluster(self) -> Cluster:
         """Return the daemons that share its catalog, and what they share."""
         return await self._wire.get(Cluster, "/cluster")
+
+    def dead_letters(self) -> AsyncIterator[PutAside]:
+        """Return messages that the broker has put aside, the oldest first."""
+        return self._wire.pages(PutAside, "/dead-letters", limit=1000)
+
+    async def replay(self, uid: str) -> Job:
+        """Let a job whose message was put aside wait again."""
+        return await self._wire.send("POST", path_of("dead-letters", uid, "replay"), Job)  # type: ignore[no-any-return]
 
     async def storage(self) -> Storage:
         """Return how much is kept."""

@@ -1,6 +1,6 @@
 """The documents of the API: what is asked and answered, as values."""
 
-from twisted_pulp.documents._cluster import Cluster, Engine, Node
+from twisted_pulp.documents._cluster import Cluster, Engine, Node, PutAside
 from twisted_pulp.documents._distributions import Distribution, DistributionChange, NewDistribution
 from twisted_pulp.documents._downloads import Digests, NewDownload, NewDownloads
 from twisted_pulp.documents._jobs import Item, Job, Priority
@@ -38,6 +38,7 @@ __all__ = [
     "Page",
     "Priority",
     "Problem",
+    "PutAside",
     "Readiness",
     "Remote",
     "RemoteChange",

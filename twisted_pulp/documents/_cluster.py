@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-__all__ = ["Cluster", "Engine", "Node"]
+__all__ = ["Cluster", "Engine", "Node", "PutAside"]
 
 
 @frozen(kw_only=True)
@@ -73,3 +73,20 @@ class Cluster:
     database: Engine
     broker: Engine
     storage: Engine
+
+
+@frozen(kw_only=True)
+class PutAside:
+    """
+    A message of the broker's that was put aside.
+
+    :ivar id: of the job that it names.
+    :ivar count: how often it was given out; 0: the job was given up after too many failures.
+    :ivar state: of the job; null: there is none.
+    :ivar error: why the job failed; null: it has not.
+    """
+
+    id: str
+    count: int
+    state: str | None
+    error: str | None

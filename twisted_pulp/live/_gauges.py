@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from twisted_pulp.live._broker_gauges import broker_gauges
 from twisted_pulp.live._counted import PREFIX
 from twisted_pulp.live._node_gauges import node_gauges
 from twisted_pulp.live._running import Running
@@ -26,6 +27,8 @@ class Facts:
     :ivar jobs: how many are in which state; None: it could not be looked up.
     :ivar queue: how many jobs wait for nothing but a worker; None: it could not be looked up.
     :ivar nodes: the processes that share the catalog, as `jobs.Node`; none where that could not be looked up.
+    :ivar broker: that many processes share; None: there is none.
+    :ivar depth: how many messages it has, as `jobs.Depth`; None: that could not be looked up.
     :ivar storage: numbers of the storage by name, as "free_bytes"; those that could not be looked up are missing.
     """
 
@@ -33,6 +36,8 @@ class Facts:
     queue: int | None = None
     nodes: Sequence[Any] = ()
     storage: Mapping[str, int] = field(factory=dict)
+    broker: Any = None
+    depth: Any = None
 
 
 def gauges(running: Running, facts: Facts) -> Iterator[Any]:
@@ -48,6 +53,8 @@ def gauges(running: Running, facts: Facts) -> Iterator[Any]:
         yield _gauge("queue_jobs", "Jobs that wait for nothing but a worker.", facts.queue)
     if facts.nodes:
         yield from node_gauges(facts.nodes)
+    if facts.broker is not None:
+        yield from broker_gauges(facts.broker, facts.depth)
     for name, value in facts.storage.items():
         yield _gauge(f"storage_{name}", _STORAGE[name], value)
     yield _gauge("downloads_running", "Downloads under way.", running.metrics.running)

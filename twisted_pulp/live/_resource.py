@@ -13,6 +13,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_pulp.catalog import artifacts
+from twisted_pulp.errors import PulpError
 from twisted_pulp.live._counted import counted
 from twisted_pulp.live._gauges import Facts, gauges
 from twisted_pulp.live._running import Running
@@ -80,7 +81,19 @@ class MetricsResource(Resource):
                 nodes = await running.nodes.all()
             except Exception:
                 self._log.failure("the nodes could not be looked up")
-        return Facts(jobs=jobs, queue=queue, nodes=nodes, storage={**_disk(running.data.path), **await self._kept()})
+        broker, depth = await self._broker()
+        storage = {**_disk(running.data.path), **await self._kept()}
+        return Facts(jobs=jobs, queue=queue, nodes=nodes, storage=storage, broker=broker, depth=depth)
+
+    async def _broker(self) -> tuple[Any, Any]:
+        """Return the broker that many share, and how many messages it has."""
+        broker: Any = getattr(self._running.jobs, "broker", None)
+        if not getattr(broker, "shared", False):
+            return None, None
+        try:
+            return broker, await broker.depth()
+        except PulpError:
+            return broker, None
 
     async def _kept(self) -> dict[str, int]:
         """Return how much is stored; it is counted once a minute at most."""

@@ -1,8 +1,9 @@
-"""A broker that is killed, wiped and lied to, and workers that are killed and paused: no job is lost, none done twice."""
+"""A broker that is killed, wiped and lied to, workers that are killed and paused: no job is lost, none done twice."""
 
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -163,8 +164,8 @@ async def test_nothing_lost(
         await wait(reactor, rng.uniform(2, 10))
     await cluster.until(lambda: Deferred.fromCoroutine(over(book)), 120)
     found = await book.effects()
-    print({**found, "confirmed": book.broker.confirms.confirmed, "refused": book.broker.confirms.refused})
-    print(f"seconds: {reactor.seconds() - began:.0f}, troubles: {Counter(troubles)}")
+    sent = {"confirmed": book.broker.confirms.confirmed, "refused": book.broker.confirms.refused}
+    sys.stdout.write(f"{found} {sent} in {reactor.seconds() - began:.0f} s with {dict(Counter(troubles))}\n")
     assert (total, total, 0, 1) == (found["jobs"], found["done"], found["failed"], found["most"])
 
 

@@ -9,6 +9,7 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, fail, succeed
 
 from twisted_pulp.errors import PulpError
+from twisted_pulp.jobs import LocalBroker
 
 
 @frozen(kw_only=True)
@@ -72,6 +73,16 @@ class Submitted:
 _LEADS = {"cancel": "cancelled", "pause": "paused", "resume": "waiting", "retry": "waiting"}
 
 
+class Unlocked:
+    """A catalog whose locks nobody else wants."""
+
+    def lock(self, name: str) -> Deferred[Unlocked]:
+        return succeed(self)
+
+    def release(self) -> Deferred[None]:
+        return succeed(None)
+
+
 @define(eq=False)
 class Jobs:
     """A book of jobs, the newest last."""
@@ -81,6 +92,8 @@ class Jobs:
     files: dict[str, list[Item]] = field(factory=dict)
     asked: list[tuple[Any, ...]] = field(factory=list)
     error: PulpError | None = None
+    broker: Any = field(factory=LocalBroker)
+    catalog: Any = field(factory=Unlocked)
 
     def add(self, job: Job, items: Sequence[Item] = ()) -> Job:
         """Know *job*."""

@@ -15,7 +15,7 @@ from twisted_pulp.catalog.contents import NewContent, NewFile
 from twisted_pulp.dashboard._routes import ROUTES
 from twisted_pulp.download import Attempt, DownloadReport, Source
 from twisted_pulp.errors import JobNotFound, JobStateError, NotFound, QueueFull, StorageFull
-from twisted_pulp.jobs import ItemSpec
+from twisted_pulp.jobs import ItemSpec, LocalBroker
 from twisted_pulp.settings import TLS, Remote, Settings
 
 SHA256 = "ab" * 32
@@ -387,6 +387,17 @@ def test_errors(world: World) -> None:
     assert "404 Not Found not_found tried again" in answer.text
     assert answer.text.index("/two") < answer.text.index("/one")
     assert "S3CR3T" not in answer.body
+
+
+def test_put_aside(world: World) -> None:
+    """What a broker that is shared has put aside is shown, with the job that it names."""
+    assert "Put aside by the broker" not in world.get("/errors").text
+    world.jobs.broker = LocalBroker(shared=True)
+    assert "Nothing was put aside." in world.get("/errors").text
+    world.jobs.add(Job(uid="a", state="failed", error="poison"))
+    world.jobs.broker.park("a")
+    found = world.get("/errors").text
+    assert "poison failed 0" in found
 
 
 def test_settings() -> None:

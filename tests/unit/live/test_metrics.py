@@ -17,9 +17,18 @@ from twisted.internet.task import Clock
 from tests.leaks import LoggedErrors
 from tests.unit.live.asking import Asking
 from twisted_pulp.download import Attempt, Download, DownloadReport, Source
-from twisted_pulp.errors import Cancelled, DNSError, HTTPStatusError, NotFound, PulpError, TLSError, Truncated
+from twisted_pulp.errors import (
+    BrokerUnavailable,
+    Cancelled,
+    DNSError,
+    HTTPStatusError,
+    NotFound,
+    PulpError,
+    TLSError,
+    Truncated,
+)
 from twisted_pulp.http import ConnectionPool
-from twisted_pulp.jobs import Node
+from twisted_pulp.jobs import Depth, Node
 from twisted_pulp.live import Feed, Health, Metrics, MetricsResource, Running
 from twisted_pulp.live._gauges import HOSTS, allowed, by_host
 from twisted_pulp.live._histogram import Histogram
@@ -46,6 +55,7 @@ class Jobs:
     """Jobs that can be counted."""
 
     counts: Callable[[], Deferred[dict[str, int]]] = lambda: succeed({"waiting": 3, "running": 1})
+    broker: Any = None
 
     @property
     def quota(self) -> Any:
@@ -53,6 +63,35 @@ class Jobs:
 
     def ready(self) -> Deferred[int]:
         return succeed(2)
+
+
+@define(eq=False)
+class Broker:
+    """A broker that many processes share."""
+
+    connected: bool = True
+    lost: bool = False
+    shared = True
+    in_flight, confirmed, refused = 1, 7, 2
+
+    @property
+    def confirms(self) -> Any:
+        return self
+
+    def depth(self) -> Deferred[Depth]:
+        return fail(BrokerUnavailable("lost")) if self.lost else succeed(Depth(ready=3, held=2, dead=1))
+
+
+def test_broker() -> None:
+    """A broker that is shared tells its messages, as long as it can be asked."""
+    broker = Broker()
+    found = told(running(jobs=Jobs(broker=broker)))
+    messages = {state: found["broker_messages", state] for state in ("ready", "held", "dead")}
+    assert ({"ready": 3, "held": 2, "dead": 1}, 1) == (messages, found["broker_connected",])
+    assert (7, 2) == (found["broker_published_total", "confirmed"], found["broker_published_total", "refused"])
+    broker.lost, broker.connected = True, False
+    found = told(running(jobs=Jobs(broker=broker)))
+    assert (0, True) == (found["broker_connected",], ("broker_messages", "ready") not in found)
 
 
 FIGURES = {"ready": 1, "jobs": 2, "slots": 4, "downloads": 3, "bytes_per_second": 1e6, "connections": 5, "memory": 1e8}
@@ -351,7 +390,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def test_documented() -> None:
     """Every metric is described, with its labels, and no other; the alerts and Grafana's dashboard use only those."""
-    parts = running(streamer=Streamer(), nodes=Group())
+    parts = running(streamer=Streamer(), nodes=Group(), jobs=Jobs(broker=Broker()))
     client = Asking(MetricsResource(parts))
     client.ask()
     names = {
