@@ -121,7 +121,7 @@ def test_second_connection(world: H2World, a: H2Endpoint) -> None:
 def test_fifo(world: H2World, a: H2Endpoint) -> None:
     """Streams are given in the order of asking, as they become free."""
     socket = begun(world, a, 1)
-    world.pool._hosts["a"].limit = 1  # no second connection
+    world.pool._hosts["a"].ceiling = 1  # no second connection
     fetches = world.fetch(a, 3)
     for number, expected in [(3, 1), (5, 2), (7, 3)]:
         world.turn()
@@ -137,7 +137,7 @@ def test_fifo(world: H2World, a: H2Endpoint) -> None:
 def test_fewer_streams(world: H2World, a: H2Endpoint) -> None:
     """A server may allow fewer streams in the middle, and more again."""
     socket = begun(world, a, 5)
-    world.pool._hosts["a"].limit = 1
+    world.pool._hosts["a"].ceiling = 1
     fetches = world.fetch(a, 5)
     world.turn()
     allow(socket, 1)
@@ -154,7 +154,7 @@ def test_fewer_streams(world: H2World, a: H2Endpoint) -> None:
 def test_at_most_a_hundred(world: H2World, a: H2Endpoint) -> None:
     """However many a server allows, one connection has no more than a hundred."""
     socket = begun(world, a, 1000)
-    world.pool._hosts["a"].limit = 1
+    world.pool._hosts["a"].ceiling = 1
     world.fetch(a, 150)
     world.turn()
     assert 100 == socket.serve()
@@ -164,7 +164,7 @@ def test_starved(world: H2World) -> None:
     """A server that allows no stream at all is waited for, but not for ever, and not with more connections."""
     a = world.endpoint("a", timeouts=Timeouts(headers=5))
     socket = begun(world, a, 0)
-    world.pool._hosts["a"].limit = 1
+    world.pool._hosts["a"].ceiling = 1
     fetches = world.fetch(a, 2)
     world.clock.pump([0.1] * 30)
     allow(socket, 1)
@@ -303,7 +303,7 @@ def test_cancel_waiting(world: H2World, a: H2Endpoint) -> None:
 def test_cancel_waiting_for_a_stream(world: H2World, a: H2Endpoint) -> None:
     """Who leaves while it waits for a stream leaves its place to the next."""
     socket = begun(world, a, 1)
-    world.pool._hosts["a"].limit = 1
+    world.pool._hosts["a"].ceiling = 1
     fetches = world.fetch(a, 3)
     world.turn()
     fetches[1].deferred.cancel()
@@ -438,7 +438,7 @@ def test_going_away(world: H2World, a: H2Endpoint) -> None:
 def test_going_away_at_the_cap(world: H2World, a: H2Endpoint) -> None:
     """Where there is no room for another connection, the others wait until the old one is gone."""
     begun(world, a)
-    world.pool._hosts["a"].limit = 1
+    world.pool._hosts["a"].ceiling = 1
     world.pool._hosts["a"].semaphore.tokens = 1
     fetches = world.fetch(a, 2)
     world.turn()
