@@ -53,7 +53,14 @@ class Catalog:
 
     @classmethod
     def open(
-        cls, reactor: Any, url: str, *, key: Key | None = None, patience: float = PATIENCE, durable: bool = True
+        cls,
+        reactor: Any,
+        url: str,
+        *,
+        key: Key | None = None,
+        patience: float = PATIENCE,
+        durable: bool = True,
+        connections: int = 8,
     ) -> Deferred[Catalog]:
         """
         Open the database at *url*, and make its tables or bring them up to date where needed.
@@ -64,10 +71,11 @@ class Catalog:
         :param patience: seconds for which a transaction waits for a lock, a conflict or a lost connection; default 30.
         :param durable: whether what was committed in an SQLite file is on the disk, also when the machine loses power;
             default true. PostgreSQL settles that itself.
+        :param connections: to PostgreSQL for transactions, at most, from 2; half of them write. Default 8.
         :raises SettingsError: *url* is none of these.
         :raises CatalogError: what keeps it from being opened.
         """
-        database = database_at(url, durable)
+        database = database_at(url, durable, connections)
         return Deferred.fromCoroutine(cls(reactor, database, key, patience)._opened())
 
     async def _opened(self) -> Catalog:

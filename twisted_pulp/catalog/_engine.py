@@ -73,11 +73,12 @@ def visible(url: URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def database_at(text: str, durable: bool = True) -> Database:
+def database_at(text: str, durable: bool = True, connections: int = 8) -> Database:
     """
     Get ready for the database at the URL *text*; nothing is connected yet.
 
     :param durable: whether an SQLite file is brought to the disk by each transaction.
+    :param connections: to a server, at most.
     :raises SettingsError: see `address`.
     """
     url = address(text)
@@ -87,4 +88,4 @@ def database_at(text: str, durable: bool = True) -> Database:
         return sqlite(url, durable)
     from twisted_pulp.catalog._engine_postgresql import postgresql
 
-    return postgresql(url)
+    return postgresql(url, connections)

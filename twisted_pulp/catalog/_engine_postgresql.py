@@ -14,7 +14,6 @@ from twisted_pulp.errors import CatalogError, CatalogFull, CatalogLocked, Catalo
 
 __all__ = ["postgresql"]
 
-_WRITERS, _READERS = 4, 4
 # A server that has gone without a word is noticed after half a minute, not after hours.
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
@@ -28,12 +27,12 @@ _CONFLICT = {"40001", "40P01", "55P03"}
 _GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
 
 
-def postgresql(url: URL) -> Database:
-    """Get ready for the server of *url*."""
+def postgresql(url: URL, connections: int) -> Database:
+    """Get ready for the server of *url*; half of the *connections* write."""
     engine = create_engine(
         url,
         poolclass=QueuePool,
-        pool_size=_WRITERS + _READERS,
+        pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
         connect_args=_CONNECT,
@@ -45,8 +44,8 @@ def postgresql(url: URL) -> Database:
         connect=_CONNECT,
         writing=engine,
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
-        writers=_WRITERS,
-        readers=_READERS,
+        writers=connections // 2,
+        readers=connections - connections // 2,
         sound=None,
         meaning=functools.partial(_meaning, visible(url)),
     )

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, remotes, tokens
 from twisted_pulp.context import Context
-from twisted_pulp.errors import StorageError
 from twisted_pulp.jobs import Jobs, Watch
 from twisted_pulp.live import Feed, Health, Metrics, Running
 from twisted_pulp.service._broker import broker_of
+from twisted_pulp.service._directory import make_directory, name_in
 from twisted_pulp.service._nodes import nodes_of
 from twisted_pulp.service._policy import policy_of
 from twisted_pulp.service._probe import Probe, places_of
@@ -123,13 +123,14 @@ class Parts:
 
     async def _data(self, settings: Settings) -> DataDirectory:
         assert settings.data is not None
-        await self._in_thread(_make, settings.data)
+        await self._in_thread(make_directory, settings.data)
         data = await DataDirectory.open(
             self._reactor,
             settings.data,
             database=settings.database,
             storage=settings.storage,
             key=settings.key,
+            connections=settings.limits.database,
             write="worker" in settings.roles and self._member is None,
             wait=False,
             fsync="full",
@@ -154,7 +155,7 @@ class Parts:
             await self._member.enter(self._reactor, path)
             return self._member.name
         if "worker" in self._settings.roles:
-            name: str = await self._in_thread(_name, os.path.join(path, "locks", "worker"))
+            name: str = await self._in_thread(name_in, os.path.join(path, "locks", "worker"))
             return name
         return secrets.token_hex(8)
 
@@ -273,28 +274,3 @@ async def keep_remotes(catalog: Catalog, settings: Settings) -> None:
 
     if settings.remotes:
         await catalog.write(keep)
-
-
-def _make(path: str) -> None:
-    """Make the data directory, its owner's alone; one that is there is left as it is."""
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}") from error
-
-
-def _name(path: str) -> str:
-    """Return by which name this data directory's worker is known: the same each time, and no other's."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "r+", encoding="ascii") as file:
-            name = file.read(64).strip()
-            if not name:
-                name = secrets.token_hex(8)
-                file.write(f"{name}\n")
-            return name
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error

@@ -81,6 +81,7 @@ class Opening:
     :ivar database: URL of the catalog; default None: a file in the directory.
     :ivar storage: path of the directory with the bytes, or URL of a bucket; default None: ``storage`` in the directory.
     :ivar key: path of the file with the key for secrets; default None: ``key`` in the directory.
+    :ivar connections: to a database on a server, at most; default 8.
     :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
@@ -94,6 +95,7 @@ class Opening:
     database: str | None = None
     storage: str | None = None
     key: str | None = None
+    connections: int = 8
     fsync: Literal["none", "file", "full"] = "full"
     write: bool = False
     wait: bool = True
@@ -125,7 +127,10 @@ class Opening:
         self._open.append(storage.close)
         url = self.database or f"sqlite:///{os.path.join(self._path, 'catalog.sqlite')}"
         key = LateKey(self.key or os.path.join(self._path, "key"))
-        catalog = await Catalog.open(self._reactor, url, key=cast(Key, key), durable=self.fsync != "none")
+        durable = self.fsync != "none"
+        catalog = await Catalog.open(
+            self._reactor, url, key=cast(Key, key), durable=durable, connections=self.connections
+        )
         self._open.append(catalog.close)
         if self.write:
             await storage.recover()

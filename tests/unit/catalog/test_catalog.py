@@ -86,3 +86,10 @@ print(sorted(unwanted & set(sys.modules)))
             [sys.executable, "-c", program], cwd=tmp_path, env=environ, capture_output=True, check=True
         )
         assert b"[]\n" == done.stdout
+
+
+def test_connections() -> None:
+    """A server gets as many connections as are allowed, at most; at least one writes and one reads."""
+    found = [database_at("postgresql://u@h/d", True, count) for count in (2, 3, 8)]
+    assert [(1, 1), (1, 2), (4, 4)] == [(each.writers, each.readers) for each in found]
+    assert [2, 3, 8] == [each.writing.pool.size() for each in found]  # type: ignore[attr-defined]
