@@ -24,6 +24,7 @@ from tests.servers.scripted import Forever, Scripted, Send, Stall, cut, ok, rang
 from twisted_pulp.context import Context
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import NotFound, PulpError, TooLarge
+from twisted_pulp.http import HTTPConnection
 from twisted_pulp.settings import Remote, Retry
 from twisted_pulp.transfer import DigestOnly, Memory, ResponseWriter
 
@@ -43,6 +44,26 @@ async def test_path(context: Context, nginx: Nginx, corpus: Corpus, tmp_path: Pa
     assert (size, True, str(tmp_path / "d/f")) == (report.size, report.verified, report.path)
     assert file.body == (tmp_path / "d/f").read_bytes()
     assert ["f"] == [path.name for path in (tmp_path / "d").iterdir()]
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+@ensureDeferred
+async def test_large_pieces(
+    context: Context, nginx: Nginx, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to_file: bool
+) -> None:
+    """A large file that is alone is read in pieces of 1 MiB; what goes anywhere else comes in smaller ones."""
+    heard: list[int] = []
+    received = HTTPConnection.dataReceived
+
+    def hear(self: HTTPConnection, data: bytes) -> None:
+        heard.append(self.transport.bufferSize)
+        received(self, data)
+
+    monkeypatch.setattr(HTTPConnection, "dataReceived", hear)
+    digests = {"sha256": corpus.file("f", 5 << 20).sha256}
+    where: dict[str, Any] = {"path": tmp_path / "f"} if to_file else {"writer": DigestOnly()}
+    await context.downloader(ONCE).download(nginx.url("/f"), digests=digests, **where)
+    assert (1 << 20 if to_file else 256 << 10) == max(heard)
 
 
 @pytest.mark.parametrize("size", [4096, 1 << 20])

@@ -101,6 +101,13 @@ def test_response(wire: Secured) -> None:
     assert (200, b"hi", "ResponseDone") == wire.ask(None, ok(b"hi")).outcome
 
 
+def test_read_by(wire: Secured) -> None:
+    """What is encrypted does not come in larger pieces, whoever wants them."""
+    asked = wire.ask(None, OK + b"Content-Length: 300000\r\n\r\n")
+    asked.response.read_by(1 << 20)
+    assert 256 << 10 == wire.raw.bufferSize
+
+
 def test_closed_without_waiting(wire: Secured) -> None:
     """A connection that is done closes its socket at once, whether or not the server agrees to end TLS."""
     asked = wire.ask()
