@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -141,7 +141,12 @@ async def test_row_62_answers(daemon: Daemon, scripted: Scripted, tmp_path: Path
 @pytest.mark.limit(240)
 @ensureDeferred
 async def test_row_78_restarts(
-    daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor, campaign_count: Any
+    daemon: Daemon,
+    scripted: Scripted,
+    tmp_path: Path,
+    reactor: IReactor,
+    campaign_count: Callable[[int, int], int],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Row 78: restarted again and again at one port, clients fail once for each restart at most, and get the file."""
     body = b"x" * (2 << 20)
@@ -194,5 +199,6 @@ async def test_row_78_restarts(
     over = True
     for each in clients:
         await each
+    request.node.add_report_section("call", "figures", f"{restarts} restarts, {got} files, {failures} failures")
     assert failures <= restarts * len(clients)
     assert 0 == await daemon.end(signal.SIGTERM)

@@ -191,6 +191,7 @@ async def test_row_55_killed(
     rng: random.Random,
     campaign_count: Callable[[int, int], int],
     request: pytest.FixtureRequest,
+    seed: int,
 ) -> None:
     """Row 55: whenever the daemon is killed, what it has acknowledged is done, once, and nothing else shows."""
     (tmp_path / "site").mkdir()
@@ -208,4 +209,4 @@ async def test_row_55_killed(
     # Many short lives would do: a job that finishes nothing in 30 of them is taken to be what kills.
     kills = campaign_count(20, 1000)
     await lives.killed(kills, 0.9 if kills < 30 else 3.0)
-    request.node.add_report_section("call", "figures", await lives.audited())
+    request.node.add_report_section("call", "figures", f"{await lives.audited()}; seed {seed}")
