@@ -43,13 +43,13 @@ class Bucket:
     """
 
     def __init__(self, location: Location, store: Any = None) -> None:
-        import obstore
-
-        self._obstore: Any = obstore
         self.location = location
         self._store = store if store is not None else location.store()
         # Bodies as long as they are; a client of its own, whose requests may last.
         self._streams = store if store is not None else location.store(streams=True)
+        import obstore  # which is there, since there is a store
+
+        self._obstore: Any = obstore
         self.closed = Event()
         self.waiting = 0
         self.trouble: str | None = None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+from twisted.internet.defer import execute
 
+from tests.fakes import result_of
 from twisted_pulp.errors import SettingsError
+from twisted_pulp.storage import ObjectStorage
 from twisted_pulp.storage._location import Location
 
 
@@ -79,8 +83,9 @@ def test_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AzureStore" == type(Location.parsed("az://packages?account_name=me").store()).__name__
 
 
-def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where obstore is missing, it is said what to install."""
     monkeypatch.setitem(sys.modules, "obstore", None)
+    opening = ObjectStorage.open(None, "s3://packages", tmp_path, in_thread=execute)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match=r"pip install twisted_pulp\[objects\]"):
-        Location.parsed("s3://packages").store()
+        result_of(opening)
