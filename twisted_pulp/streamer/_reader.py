@@ -38,15 +38,13 @@ class Reader:
     """
 
     def __init__(self, request: Any, clock: IReactorTime) -> None:
-        self._request = request
-        self._stall = Stall(request, clock, idle=lambda: not self._paused)
+        self._request, self._clock = request, clock
         self._flight: Flight | None = None
         self._pieces: deque[bytes | Span] = deque()
         self._last: Span | None = None
         self._ahead = self._early = self._pumping = self._paused = self._registered = self._over = False
         self._size: int | None = None
         self._held = b""
-        self._done: Deferred[None] = Deferred(lambda _: self._end())
         self._waiting: Deferred[None] | None = None
         self._error: BaseException | None = None
         self.gone = False
@@ -81,6 +79,9 @@ class Reader:
         :returns: a Deferred that fires when the client has all, or has gone. It fails when it was cut; when nothing had
             been sent by then, the connection is left open. To cancel it leaves the client with what it has.
         """
+        # Whoever gets all of it in one piece needs none of these.
+        self._stall = Stall(self._request, self._clock, idle=lambda: not self._paused)
+        self._done: Deferred[None] = Deferred(lambda _: self._end())
         self._flight, self._size, self._early = flight, size, early
         self._pieces.extend(pieces)
         self._last = next((piece for piece in reversed(pieces) if isinstance(piece, Span)), None)
