@@ -173,7 +173,7 @@ async def test_away(
     pool.write()
     upstream, faulty = await start_nginx(pool.root), await start_faulty(ceph.port)
     cluster = start_cluster(storage=ceph.url(bucket, faulty.url("").rstrip("/"), patience=3))
-    node = cluster.add(limits={"lease": 2})
+    node = cluster.add()
     await cluster.start()
     await node.made("/api/v1/remotes", {"name": "up", "url": upstream.url("/PULP_MANIFEST")})
     await node.made("/api/v1/repositories", {"name": "mine", "remote": "up"})
