@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.reactor import IReactor
+from tests.servers.tls import Authority
 from twisted_pulp.jobs import AMQPBroker
 
 __all__ = ["StartBroker", "emptied", "rabbitmq", "rabbitmq_server", "start_broker", "until"]
@@ -22,9 +23,9 @@ _TICK = 0.05
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitMQ]:
+def rabbitmq_server(tls: Authority) -> Iterator[RabbitMQ]:
     """A RabbitMQ for all tests of this process; without it the test skips, or fails when ``CI=true``."""
-    server = RabbitMQ.made()
+    server = RabbitMQ.made(*tls.files())
     try:
         server.start()
         yield server

@@ -11,6 +11,7 @@ from tests.broker_contract import BrokerContract, Taker
 from tests.broker_fixtures import StartBroker, emptied, until
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.reactor import IReactor
+from tests.servers.tls import Authority
 from twisted_pulp.errors import BrokerUnavailable, SettingsError
 from twisted_pulp.jobs import AMQPBroker
 
@@ -142,7 +143,23 @@ async def test_refused(start_broker: StartBroker, rabbitmq: RabbitMQ, change: tu
     broker = await start_broker(rabbitmq.url.replace(*change), changed=told.append)
     assert not broker.connected
     assert str(rabbitmq.port) in str(told[0])
+    assert "password or virtual host may be wrong" in str(told[0])
     assert "S3CR3T" not in f"{told} {broker!r}"
+
+
+async def test_secure(start_broker: StartBroker, rabbitmq: RabbitMQ, tls: Authority) -> None:
+    """With amqps the server must show that it is the one that the URL names."""
+    url = f"amqps://guest:guest@127.0.0.1:{rabbitmq.secure_port}/%2F?ca={tls.ca_file}"
+    broker = await start_broker(url)
+    await broker.publish("a")
+    assert 1 == broker.confirms.confirmed
+    told: list[str | None] = []
+    for wrong in (url.replace("127.0.0.1", "127.1"), url.partition("?")[0]):
+        assert not (await start_broker(wrong, changed=told.append)).connected
+    assert ["VerificationError", "certificate verify failed"] == [
+        next(word for word in ("VerificationError", "certificate verify failed", str(each)) if word in str(each))
+        for each in told
+    ]
 
 
 async def test_closed_at_once(reactor: IReactor) -> None:

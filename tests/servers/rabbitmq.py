@@ -37,22 +37,36 @@ class RabbitMQ:
 
     :ivar directory: its own, for data, cookie and log.
     :ivar port: of 127.0.0.1; the same after a restart.
+    :ivar secure_port: the same, with TLS.
     """
 
     directory: Path
     port: int = field(init=False, factory=free_port)
+    secure_port: int = field(init=False, factory=free_port)
     _epmd: int = field(init=False, factory=free_port)
     _distribution: int = field(init=False, factory=free_port)
     _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
     _starts: int = field(init=False, default=0)
 
     @classmethod
-    def made(cls) -> RabbitMQ:
-        """Make one that does not run yet; without RabbitMQ the test skips, or fails when ``CI=true``."""
+    def made(cls, certificate: Path, key: Path) -> RabbitMQ:
+        """
+        Make one that does not run yet; without RabbitMQ the test skips, or fails when ``CI=true``.
+
+        :param certificate: what it shows to those who want TLS, with its chain; *key*: its key. Both in PEM.
+        """
         require("rabbitmq-server")
         directory = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir="/tmp"))
         server = cls(directory)
-        (directory / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{server.port}\n")
+        for name, path in (("certificate", certificate), ("key", key)):
+            (directory / f"{name}.pem").write_bytes(path.read_bytes())
+        lines = [
+            f"listeners.tcp.1 = 127.0.0.1:{server.port}",
+            f"listeners.ssl.1 = 127.0.0.1:{server.secure_port}",
+            f"ssl_options.certfile = {directory}/certificate.pem",
+            f"ssl_options.keyfile = {directory}/key.pem",
+        ]
+        (directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         server._own()
         return server
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as Late
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -59,6 +61,7 @@ class Link:
     _keeping: Deferred[None] | None = field(init=False, default=None)
     _first: Deferred[None] = field(init=False, factory=Deferred)
     _protocol: Any = field(init=False, default=None)
+    _why: Any = field(init=False, default=None)
     _stopped: bool = field(init=False, default=False)
 
     def start(self) -> Deferred[None]:
@@ -80,7 +83,7 @@ class Link:
                 raise
             except Exception as error:
                 failures += 1
-                reason = str(error) or type(error).__name__
+                reason = _words(self._reason(error))
             finally:
                 self._abort()
             if self._stopped:
@@ -102,6 +105,8 @@ class Link:
             client_properties={"product": "pulpdownloader"},
         )
         self._protocol = TwistedProtocolConnection(parameters, self._reactor)
+        self._why = None
+        self._listen(self._protocol)
         ready = self._protocol.ready
         ready.addErrback(lambda why: why)
         try:
@@ -114,6 +119,24 @@ class Link:
         opening = Deferred.fromCoroutine(self._open())
         await opening.addTimeout(self._patience, self._reactor)
         return ended
+
+    def _reason(self, error: Exception) -> Any:
+        """Return what is behind *error*: pika keeps nothing of it."""
+        if self._why is None:
+            return error
+        if isinstance(self._why, ConnectionDone | ConnectionLost):
+            return ConnectionLost("it hung up: user, password or virtual host may be wrong")
+        return self._why
+
+    def _listen(self, protocol: Any) -> None:
+        """Hear why a connection is lost, of which pika keeps only that it is."""
+        lost = protocol.connectionLost
+
+        def heard(why: Any) -> None:
+            self._why = why.value
+            lost(why)
+
+        protocol.connectionLost = heard
 
     async def _open(self) -> None:
         await self._opened(self._protocol)
@@ -143,3 +166,10 @@ class Link:
         if self._keeping is not None:
             self._keeping.cancel()
         self._abort()
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error says; those of TLS and of pika say it in their arguments only."""
+    if isinstance(error, ConnectError | ConnectionDone | ConnectionLost | Late):
+        return str(error)
+    return repr(error)
