@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -111,21 +112,20 @@ async def test_row_40_metadata(
 async def test_b1_endless_bomb(
     fetchers: Fetchers, scripted: Scripted, ratio: bool, campaign_count: Callable[[int, int], int]
 ) -> None:
-    """B1: a bomb of 10 GiB is refused within a second, by its ratio or by the size allowed; memory hardly grows."""
+    """B1: a bomb of 10 GiB is refused within a second of work, by its ratio or the size allowed; memory hardly grows."""
     size = campaign_count(1, 10) << 30
     coded_size = bomb(64 << 20)
     pieces = [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % (len(coded_size) * size // (64 << 20)))]
     scripted.on(b"/index", [(Send(head(200, pieces)), Forever(coded_size, len(coded_size) * size // (64 << 20)))])
     forget_peak()
     before = peak()
-    seconds = fetchers().reactor.seconds
-    started = seconds()
+    started = time.thread_time()  # of the processor: whoever else uses it does not count
     failed: list[object] = []
     limit = (1 << 40) if ratio else 8 << 20
     d = Deferred.fromCoroutine(_read(fetchers, scripted.url("/index"), limit))
     await d.addErrback(lambda why: failed.append(why.value))
     assert failed
-    assert seconds() - started <= 1
+    assert time.thread_time() - started <= 1
     assert peak() - before <= 16 << 20
 
 
