@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Together"]
 
 #: Files and bytes of one batch at most, and files that are worth handing to somebody else.
-_FILES, _BYTES, _LEAST = 256, 64 << 20, 4
+_FILES, _BYTES, _LEAST = 256, 64 << 20, 8
 #: Batches that we fetch ourselves at once: while one ends, the next is under way.
 _OURS = 2
 

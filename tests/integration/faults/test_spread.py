@@ -13,7 +13,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from tests.integration.cluster import Cluster, Member, StartCluster
 from tests.integration.faults.kept import whole
 from tests.integration.faults.upstream import Upstream
-from tests.servers.scripted import Scripted
+from tests.servers.postgres import Postgres
+from tests.servers.reactor import IReactor
+from tests.servers.scripted import Scripted, Until, ok
 
 
 @async_fixture
@@ -46,6 +48,81 @@ async def helpers(cluster: Cluster, member: Member, count: int) -> None:
         return len((await member.document("/api/v1/cluster"))["nodes"]) > count
 
     await cluster.until(lambda: Deferred.fromCoroutine(known()))
+
+
+def running(cluster: Cluster, postgres: Postgres, uid: str) -> Member | None:
+    """Return the member that runs a job."""
+    database = cluster.database.rpartition("/")[2]
+    rows = postgres.run(f"SELECT holder FROM job WHERE uid = '{uid}'", database)
+    return next(
+        (each for each in cluster.members if (each.data / "locks" / "worker").read_text().strip() == rows[0][0]), None
+    )
+
+
+async def contended(
+    start_cluster: StartCluster, upstream: Upstream, postgres: Postgres, gate: Deferred[None]
+) -> tuple[Cluster, Member, Member, list[str]]:
+    """
+    Let one of two fetch a file that does not come, and the other want it, too.
+
+    :returns: the cluster, the one that fetches, the one that waits, and their jobs.
+    """
+    upstream.add(4)
+    path = next(iter(upstream.files))
+    place = f"/pool/{path.replace(' ', '%20')}".encode()
+    upstream.server.on(place, [(Until(gate), *ok(upstream.files[path])), ok(upstream.files[path])])
+    cluster = start_cluster(limits={"jobs": 1, "lease": LEASE})
+    one, two = await cluster.grow(2)
+    await remote(one, upstream)
+    for each in (one, two):
+        await helpers(cluster, each, 1)
+    uids = [await sync(one, "first")]
+    holder = await cluster.until(lambda: gets(upstream)[place] and running(cluster, postgres, uids[0]))
+    other = two if holder is one else one
+    uids.append(await sync(one, "second"))
+    await cluster.until(lambda: running(cluster, postgres, uids[1]) is other)
+    return cluster, holder, other, uids
+
+
+#: Seconds for which a busy machine may keep everybody.
+SLACK = 8
+#: Seconds after which a process that says nothing is taken to be dead; a busy machine must not seem to be.
+LEASE = 4
+
+
+@ensureDeferred
+async def test_killed(start_cluster: StartCluster, upstream: Upstream, postgres: Postgres, reactor: IReactor) -> None:
+    """Row 65: what one that died was fetching another fetches within a lease; what had come is not fetched again."""
+    gate: Deferred[None] = Deferred()
+    cluster, holder, other, uids = await contended(start_cluster, upstream, postgres, gate)
+    await holder.kill()
+    killed = reactor.seconds()
+    await cluster.until(lambda: gets(upstream).most_common(1)[0][1] == 2)
+    waited = reactor.seconds() - killed
+    for uid in uids:
+        assert "completed" == (await cluster.ended(uid, other))["state"]
+    assert [1, 1, 1, 2] == sorted(gets(upstream).values())
+    assert waited < LEASE + 1 + SLACK
+    gate.callback(None)
+
+
+@ensureDeferred
+async def test_paused(start_cluster: StartCluster, upstream: Upstream, postgres: Postgres, reactor: IReactor) -> None:
+    """Row 66: one that stands still for more than its lease loses what it does; when it wakes, it commits nothing."""
+    gate: Deferred[None] = Deferred()
+    cluster, holder, other, uids = await contended(start_cluster, upstream, postgres, gate)
+    holder.pause()
+    assert "completed" == (await cluster.ended(uids[1], other))["state"]
+    assert 2 == max(gets(upstream).values())
+    await cluster.until(lambda: running(cluster, postgres, uids[0]) is other)
+    gate.callback(None)
+    holder.resume()
+    job = await cluster.ended(uids[0], other)
+    assert ("completed", 4, 0) == (job["state"], job["result"]["added"], job["result"]["downloaded"])
+    versions = (await other.document("/api/v1/repositories/first/versions"))["items"]
+    assert [4] == [each["present"] for each in versions if each["number"]]
+    assert 5 == gets(upstream).total()
+    assert 4 == len(whole(cluster.directory / "storage"))
 
 
 @ensureDeferred
