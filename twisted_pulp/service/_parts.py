@@ -118,6 +118,8 @@ class Parts:
 
             running.claims, shares = claims_of(running), shares_of(running)
             self._closing(running.claims.close)
+            if running.streamer is not None:
+                running.streamer.share(running.claims)
             self._closing(shares.close)
             shares.start()
 

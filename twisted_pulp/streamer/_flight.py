@@ -55,6 +55,7 @@ class Flight:
     :ivar head: when the first response has come: its `Head`.
     :ivar ready: when the first byte may be sent to a client.
     :ivar ended: when all of it is here and verified as far as it can be: the report.
+    :ivar settled: when it is noted that it has come, or it has failed.
     :ivar landed: when everything was given back.
     """
 
@@ -77,6 +78,7 @@ class Flight:
         self.head: Moment[Head] = Moment()
         self.ready: Moment[None] = Moment()
         self.ended: Moment[DownloadReport] = Moment()
+        self.settled: Moment[None] = Moment()
         self.landed: Moment[None] = Moment()
         self.length = wanted.size
         self.verified = self.joinable = False
@@ -122,6 +124,7 @@ class Flight:
         except Exception as error:
             self.fail(told(error))
         finally:
+            self.settled.happen(None)
             self.finish()
 
     def attempt_failed(self, _: Download, source: Source, error: PulpError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -34,6 +34,7 @@ class Flights:
     :param threshold: says which transfers go on when all their clients have gone; default: those that are half done, or
         have 1 MiB to go.
     :ivar far: says which parts are fetched ahead of the rest of an artifact; may be changed.
+    :ivar begun: called with each flight that begins; default None.
     """
 
     def __init__(self, context: Any, storage: IStorage, threshold: Threshold | None = None) -> None:
@@ -48,6 +49,7 @@ class Flights:
         self._circuit = Circuit(context.reactor.seconds, context.now)
         self._backlog = Backlog(storage, context.threads, context.reactor)
         self._closed = False
+        self.begun: Callable[[Flight], object] | None = None
 
     def __repr__(self) -> str:
         return f"<Flights {self.count} readers={self.readers} {self._circuit!r}>"
@@ -68,13 +70,18 @@ class Flights:
 
         :raises PulpError: why it failed a moment ago, if so; `Cancelled` when this is closed.
         """
-        flight = self._flights.get(wanted.key)
-        if flight is None or not flight.joinable or not flight.body.joinable:
+        flight = self.under_way(wanted)
+        if flight is None:
             self._check(wanted)
             flight = self._begun(wanted, reader)
         else:
             flight.attach(reader)
         return flight
+
+    def under_way(self, wanted: Wanted) -> Flight | None:
+        """Return the flight that brings *wanted* and can be joined, or None."""
+        flight = self._flights.get(wanted.key)
+        return None if flight is None or not flight.joinable or not flight.body.joinable else flight
 
     def _check(self, wanted: Wanted) -> None:
         if self._closed:
@@ -89,6 +96,8 @@ class Flights:
         self._flights[wanted.key] = flight
         self._all[flight] = None
         flight.attach(reader)
+        if self.begun is not None:
+            self.begun(flight)
         flight.start(self._roads.take(wanted.remote))
         return flight
 

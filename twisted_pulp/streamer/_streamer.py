@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -89,11 +89,23 @@ class Streamer:
 
         self._stored = Stored(storage, context.reactor, in_thread, Hot(memory), now=now)
         self._pages = Stored(self._rewriting.pages, context.reactor, in_thread, Hot(0), now=now)
+        self._turns: Any = None
         self._answering: dict[Deferred[None], None] = {}
         self._closed = False
 
     def __repr__(self) -> str:
         return f"<Streamer {len(self._answering)} requests, {self.flights!r}>"
+
+    def share(self, claims: Any) -> None:
+        """
+        Fetch nothing that another process fetches at that moment.
+
+        :param claims: `twisted_pulp.cluster.Claims`.
+        """
+        from twisted_pulp.streamer._turns import Turns
+
+        self._turns = Turns(self._reactor, claims, self.flights)
+        self.flights.begun = self._turns.begun
 
     def answer(self, request: Any, raw: bytes, query: bytes | None) -> None:
         """
@@ -150,11 +162,33 @@ class Streamer:
             _NOTHING.send(request)
             return
         try:
-            await self._send(request, raw, found)
+            if self._turns is not None and _fetched(found) and self._turns.needed(found.wanted):
+                await self._in_turn(request, raw, path, found.wanted)
+            else:
+                await self._send(request, raw, found)
         except (NotStored, StorageDamaged) as error:
             if request._disconnected or not isinstance(found, Kept):
                 raise
             await self._brought_again(request, raw, error)
+
+    async def _in_turn(self, request: Any, raw: bytes, path: Any, wanted: Any) -> None:
+        """Answer with a file that other processes may be fetching."""
+        until, again, ours = self._turns.until(), True, False
+        try:
+            while again and not request._disconnected:
+                ours = await self._turns.wait(wanted, until)
+                found = await self.published.find(raw, path)
+                # What was under way here may be over, but not known yet when it was looked for.
+                again = not ours and found is not None and _fetched(found) and self._turns.again(wanted, until)
+            if request._disconnected:
+                return
+            if found is None:
+                _NOTHING.send(request)
+            else:
+                await self._send(request, raw, found)
+        finally:
+            if ours:
+                await self._turns.leave(wanted)
 
     async def _send(self, request: Any, raw: bytes, found: Found) -> None:
         if isinstance(found, Kept):
@@ -254,6 +288,11 @@ class Streamer:
             await waiting
         await self._rewriting.close()
         await self._records.close()
+
+
+def _fetched(found: Found) -> TypeGuard[Cold | Through]:
+    """Return whether it is to be fetched whole, and is the same for all."""
+    return isinstance(found, Cold) or (isinstance(found, Through) and found.immutable)
 
 
 def _tell(result: Any, waiting: Deferred[None]) -> Any:

@@ -142,3 +142,27 @@ async def test_race(start_cluster: StartCluster, upstream: Upstream, campaign_co
     assert files == len(asked)
     assert asked.total() <= 1.05 * files
     assert files == len(whole(cluster.directory / "storage"))
+
+
+@ensureDeferred
+async def test_clients(start_cluster: StartCluster, upstream: Upstream) -> None:
+    """Row 64: clients of several processes that want the same files at once get them, each fetched once."""
+    upstream.add(30)
+    cluster = start_cluster()
+    members = await cluster.grow(2, "api", "content")
+    remote_url = upstream.server.url("/pool/")
+    await members[0].made("/api/v1/remotes", {"name": "upstream", "url": remote_url})
+    given = {"name": "through", "base_path": "through", "remote": "upstream", "settings": {"immutable": ["*"]}}
+    await members[0].made("/api/v1/distributions", given)
+    for each in members:
+        await helpers(cluster, each, 1)
+
+    async def asked(member: Member, path: str) -> None:
+        got = await member.get(f"/content/through/{path.replace(' ', '%20')}")
+        assert (200, upstream.files[path]) == (got.status, got.body)
+
+    paths = sorted(upstream.files)
+    everybody = [Deferred.fromCoroutine(asked(member, path)) for path in paths for member in members * 2]
+    await gatherResults(everybody, consumeErrors=True)
+    assert 30 == len(gets(upstream))
+    assert gets(upstream).total() <= 1.05 * 30  # on a busy machine one may wait for longer than a client would
