@@ -106,22 +106,13 @@ class Parts:
             version=__version__,
         )
         self.running.nodes = nodes_of(self.running, await self._name(data.path), self._roles)
-        self._share(self.running)
+        if self.running.nodes.shared:
+            from twisted_pulp.service._share import share
+
+            share(self.running, self._closing)
         self.running.throughput.start()
         self._closing(self.running.throughput.stop)
         return self.running
-
-    def _share(self, running: Running) -> None:
-        """Share what is fetched with others, where there can be some."""
-        if running.nodes.shared:
-            from twisted_pulp.service._share import claims_of, shares_of
-
-            running.claims, shares = claims_of(running), shares_of(running)
-            self._closing(running.claims.close)
-            if running.streamer is not None:
-                running.streamer.share(running.claims)
-            self._closing(shares.close)
-            shares.start()
 
     async def _data(self, settings: Settings) -> DataDirectory:
         assert settings.data is not None

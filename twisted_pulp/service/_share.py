@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from twisted_pulp.cluster import Claims, Shares
 from twisted_pulp.jobs import Crew
 from twisted_pulp.live import Running
 
-__all__ = ["claims_of", "crew_of", "shares_of"]
+__all__ = ["crew_of", "share"]
 
 
-def claims_of(running: Running) -> Claims:
-    """Return what this daemon fetches, and the others do."""
-    nodes, lease = running.nodes, running.settings.limits.lease
-    return Claims(running.reactor, running.data.catalog, nodes.name, lease=lease, others=lambda: nodes.others)
+def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> None:
+    """
+    Share what is fetched, and the connections to each host, with the others.
 
-
-def shares_of(running: Running) -> Shares:
-    """Return this daemon's part of the connections to each host."""
-    nodes, lease, pool = running.nodes, running.settings.limits.lease, running.context.pool
-    catalog = running.data.catalog
-    return Shares(running.reactor, catalog, pool, nodes.name, lease=lease, others=lambda: nodes.others)
+    :param closing: called with what gives them back.
+    """
+    nodes, lease, catalog = running.nodes, running.settings.limits.lease, running.data.catalog
+    others: dict[str, Any] = {"lease": lease, "others": lambda: nodes.others}
+    running.claims = Claims(running.reactor, catalog, nodes.name, **others)
+    closing(running.claims.close)
+    if running.streamer is not None:
+        running.streamer.share(running.claims)
+    shares = Shares(running.reactor, catalog, running.context.pool, nodes.name, **others)
+    closing(shares.close)
+    shares.start()
 
 
 def crew_of(running: Running) -> Crew:
