@@ -53,7 +53,7 @@ class Part:
         return self.shares.slots(KEY)
 
 
-Parts = Callable[[str], Part]
+Parts = Callable[..., Part]
 
 
 @async_yield_fixture
@@ -61,10 +61,10 @@ async def parts(catalog: Catalog) -> AsyncIterator[Parts]:
     """Make parts, of a host with 8 connections, with a lease of 6 seconds."""
     made: list[Part] = []
 
-    def make(name: str) -> Part:
+    def make(name: str, others: object = True) -> Part:
         clock = Clock()
         pool = ConnectionPool(clock, per_host=8)
-        part = Part(clock, pool, Shares(clock, catalog, pool, name, lease=6.0))
+        part = Part(clock, pool, Shares(clock, catalog, pool, name, lease=6.0, others=lambda: others))
         part.shares.start()
         made.append(part)
         return part
@@ -114,7 +114,8 @@ async def test_shared(parts: Parts) -> None:
 @ensureDeferred
 async def test_dead(parts: Parts) -> None:
     """What one had that says nothing any more is another's after a lease; when it wakes, it has none until it asks."""
-    one, two = parts("one"), parts("two")
+    others: list[str] = []
+    one, two = parts("one"), parts("two", others=others)
     one.begin(20)
     await one.settle()
     two.begin(20)
@@ -124,6 +125,7 @@ async def test_dead(parts: Parts) -> None:
     for _ in range(3):
         await two.look()
     assert 8 == two.shares.slots(KEY)
+    others.append("one")
     assert 0 == await one.look()
     assert 4 == await two.look()
 

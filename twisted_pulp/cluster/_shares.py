@@ -126,7 +126,8 @@ class Shares:
         left = [name for name, each in self._hosts.items() if each.cap not in self._pool.paces.caps.values()]
         if left:
             await self._left(left)
-        if self._hosts and self._others():
+        # Those that are dead are no others any more, but have their slots still.
+        if self._hosts and (self._others() or any(each.slots < each.cap.limit for each in self._hosts.values())):
             rows = await self._catalog.read(shares.look, list(self._hosts))
             for name, found in rows.items():
                 await self._compared(name, found)
