@@ -112,7 +112,7 @@ async def test_row_40_metadata(
 async def test_b1_endless_bomb(
     fetchers: Fetchers, scripted: Scripted, ratio: bool, campaign_count: Callable[[int, int], int]
 ) -> None:
-    """B1: a bomb of 10 GiB is refused within a second of work, by its ratio or the size allowed; memory hardly grows."""
+    """B1: a bomb of 10 GiB is refused within a second of work, by its ratio or the size allowed; memory stays."""
     size = campaign_count(1, 10) << 30
     coded_size = bomb(64 << 20)
     pieces = [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"%d" % (len(coded_size) * size // (64 << 20)))]
