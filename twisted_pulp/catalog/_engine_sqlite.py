@@ -17,6 +17,8 @@ from twisted_pulp.errors import CatalogDamaged, CatalogError, CatalogFull, Catal
 __all__ = ["sqlite"]
 
 _READERS = 4
+#: What each reader keeps of the database; the system has the rest at hand, and more of it would be there five times.
+_PAGES = "PRAGMA cache_size = -4096"
 #: Seconds that SQLite itself waits for a lock, before it is seen whether anybody still wants to.
 _BUSY = 0.25
 #: Bytes that can be read through at every start: some hundredths of a second.
@@ -38,7 +40,7 @@ def sqlite(url: URL, durable: bool) -> Database:
         path=path,
         connect={},
         writing=_engine(url, 1, "BEGIN IMMEDIATE", f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}"),
-        reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1"),
+        reading=_engine(url, _READERS, "BEGIN", "PRAGMA query_only = 1", _PAGES),
         writers=1,
         readers=_READERS,
         sound=_check,
