@@ -224,6 +224,7 @@ class AMQPBroker:
         try:
             channel = await self._protocol.channel()
             yield channel
+            channel.basic_nack(0, multiple=True)  # all that are left, before whoever looks next
             await closed(channel)
         except AMQPError as error:
             raise BrokerUnavailable(f"the broker {self._address.name} was lost") from error
