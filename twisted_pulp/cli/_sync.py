@@ -74,7 +74,7 @@ class Syncing:
         upstream = await data.catalog.write(prepared, data.catalog.key, options)
         context = Context(desk.reactor, connections=options.jobs, per_host=options.jobs)
         paces = KeptPaces(context, data.catalog)
-        await paces.load()
+        await paces.recall()
         try:
             return await synchronize(
                 kind,

@@ -164,7 +164,7 @@ class Parts:
     async def _paces(self, context: Context, catalog: Catalog) -> None:
         paces = KeptPaces(context, catalog)
         self._closing(paces.save)
-        await paces.load()
+        await paces.recall()
         paces.start()
 
     async def work(self, urls: Sequence[str] = ()) -> None:

@@ -45,11 +45,11 @@ class KeptPaces:
     _call: LoopingCall | None = field(init=False, default=None)
     _saving: Deferred[None] | None = field(init=False, default=None)
 
-    def load(self) -> Deferred[None]:
+    def recall(self) -> Deferred[None]:
         """Let the context know what earlier processes have learnt."""
-        return Deferred.fromCoroutine(self._load())
+        return Deferred.fromCoroutine(self._recall())
 
-    async def _load(self) -> None:
+    async def _recall(self) -> None:
         try:
             rows = await self._catalog.read(paces.list)
         except PulpError as error:

@@ -59,10 +59,10 @@ async def test_kept(catalog: Catalog) -> None:
     first.reactor.advance(100)
     await first.kept.save()
     later = Life(catalog, NOW + 500)
-    await later.kept.load()
+    await later.kept.recall()
     assert {KEY: 1} == known == later.lowered
     much_later = Life(catalog, NOW + 700)
-    await much_later.kept.load()
+    await much_later.kept.recall()
     assert {} == much_later.lowered
 
 
@@ -71,7 +71,7 @@ async def test_recovered(catalog: Catalog) -> None:
     """A host that bears as much as others again is forgotten in the catalog too, and so are old ones."""
     await catalog.write(paces.keep, [PaceRow("old.example", 80, 2, NOW - 90_000), PaceRow(*KEY, 7, NOW)])
     life = Life(catalog)
-    await life.kept.load()
+    await life.kept.recall()
     assert {KEY: 7} == life.lowered
     for _ in range(20):
         life.pool.paces.note(KEY, True)
@@ -112,7 +112,7 @@ async def test_away() -> None:
     life, heard = Life(_Away()), []
     globalLogPublisher.addObserver(heard.append)
     try:
-        await life.kept.load()
+        await life.kept.recall()
         life.learn()
         await life.kept.save()
     finally:
@@ -124,6 +124,6 @@ async def test_away() -> None:
 async def test_nothing(catalog: Catalog) -> None:
     """Where nothing was learnt, nothing is written."""
     life = Life(catalog)
-    await life.kept.load()
+    await life.kept.recall()
     await catalog.close()
     await life.kept.save()
