@@ -8,7 +8,7 @@ PYTEST  := $(PY) -m pytest
 SOURCES := setup.cfg pyproject.toml $(shell find twisted twisted_pulp -type f ! -name '*.pyc' ! -name dropin.cache)
 TYPED   := twisted_pulp $(wildcard examples benchmarks)
 
-.PHONY: help run serve test lint types docs unit integration examples bench bench-sync bench-serving news format clean
+.PHONY: help run serve test lint types docs unit integration examples bench bench-sync bench-cluster bench-serving news format clean
 # One thing after the other, also under -j: pytest's line is to be the last.
 .NOTPARALLEL:
 
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench        the benchmarks, against other clients'
 	@echo 'make bench-sync   the benchmarks of syncs'
 	@echo 'make bench-serving benchmarks of what is served'
+	@echo 'make bench-cluster benchmark of one sync that several daemons do'
 	@echo 'make format       let ruff format everything'
 	@echo 'make news         what the next release will say'
 	@echo 'make clean        remove what make made'
@@ -63,6 +64,9 @@ bench: .venv/bench
 
 bench-sync: .venv/bench
 	$(PY) -m benchmarks.sync
+
+bench-cluster: .venv/bench
+	$(PY) -m benchmarks.cluster
 
 bench-serving: .venv/bench
 	$(PY) -m benchmarks.serving

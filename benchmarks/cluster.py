@@ -176,7 +176,7 @@ def measured(work: Path, root: Path, base: str, postgres: Postgres, nodes: int, 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--nodes", type=int, default=8, help="daemons; default 8")
-    parser.add_argument("--seconds", type=float, default=30.0, help="that a sync takes at best; default 30")
+    parser.add_argument("--seconds", type=float, default=40.0, help="that a sync takes at best; default 40")
     parser.add_argument("--dir", type=Path, help=f"where to work; default {_TMPFS} if there is one, or a disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
     return parser.parse_args()
