@@ -43,6 +43,7 @@ async def test_pages(shop: Shop, lag: Lag, campaign_count: Callable[[int, int], 
 
     def fill(connection: Connection) -> None:
         connection.execute(text(MANY), {"job": jobs.get(connection, uid).id, "count": count})
+        connection.execute(text("ANALYZE item"))  # as a server does by itself when so much has changed
 
     await shop.catalog.write(fill)
     pages: tuple[dict[str, Any], ...] = (
