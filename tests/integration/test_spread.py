@@ -6,6 +6,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 
 from tests.integration.crew_fixtures import Crews, crews
+from tests.unit.stages.surroundings import SITE
 from twisted_pulp.catalog._claim_tables import claim, fetch, fetched
 
 __all__ = ["crews"]
@@ -38,6 +39,25 @@ async def test_shared(crews: Crews) -> None:
     assert (300, 1) == (len(crews.gets()), max(crews.gets().values()))
     assert [0, 0, 0] == await left(crews)
     assert [uid] == [each.uid for each in (await two.jobs.list()).items]
+
+
+@ensureDeferred
+async def test_failures(crews: Crews) -> None:
+    """A file that nobody can fetch fails its unit, whoever has tried, and no other."""
+    crews.publish(60)
+    for number in range(0, 60, 10):
+        crews.site.files[f"{SITE}f{number}"] = 404
+    for _ in range(2):
+        await crews.add()
+    await crews.remote()
+    for hand in crews.hands:
+        await hand.worker.start()
+    job = await crews.hands[0].ended(await crews.hands[0].sync("r", keep_going=True))
+    assert job.result is not None, job.error
+    assert (54, 6) == (job.result["added"], job.result["failed"])
+    assert {f"f{number}" for number in range(0, 60, 10)} == {each["path"] for each in job.result["failures"]}
+    assert all("404" in each["error"] for each in job.result["failures"])
+    assert [0, 0, 0] == await left(crews)
 
 
 @ensureDeferred

@@ -93,6 +93,8 @@ class Hands:
         """Return whether others can fetch it: they must know the Remotes."""
         if self._sync.remote_id is None:
             return False
+        if self._crew.catalog.key is None and any(shown(each.url) != each.url for each in artifact.sources):
+            return False
         return all(each.userinfo is None and self._sync.remote_of(each) is not None for each in artifact.sources)
 
     def fetch(

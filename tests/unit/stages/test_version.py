@@ -14,7 +14,7 @@ from tests.unit.stages.surroundings import SITE, Declared, MemoryCatalog, unit_o
 from twisted_pulp.catalog import repositories, runs, versions
 from twisted_pulp.catalog._tables import artifact, content_artifact, source, version, version_content
 from twisted_pulp.context import Context
-from twisted_pulp.errors import CatalogError, NotFound, SettingsError, StorageFull, TooManyFailed
+from twisted_pulp.errors import CatalogError, LeaseLost, NotFound, SettingsError, StorageFull, TooManyFailed
 from twisted_pulp.stages import DeclarativeVersion, Stage
 from twisted_pulp.storage import MemoryStorage
 from twisted_pulp.testing import FakeResponse, FakeSite, SpyAgent
@@ -360,3 +360,20 @@ async def test_progress_seldom(fields: dict[str, Any], repository: Any, catalog:
     assert 5 == catalog.written.count("progress")
     await context.close()
     assert [] == clock.getDelayedCalls()
+
+
+@ensureDeferred
+async def test_somebody_elses(fields: dict[str, Any], repository: Any, catalog: MemoryCatalog, site: FakeSite) -> None:
+    """Whose work it is not any more at the end makes no version; what was stored stays."""
+    serve(site)
+    asked: list[object] = []
+
+    def hold(connection: object) -> None:
+        asked.append(connection)
+        if len(asked) > 1:
+            raise LeaseLost("uid")
+
+    with pytest.raises(LeaseLost):
+        await DeclarativeVersion(declared(), repository, hold=hold, **fields).create()
+    assert (2, []) == (len(asked), catalog.rows(version, "number"))
+    assert len(BODIES) == len(catalog.rows(artifact, "sha256"))
