@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IOpenSSLContextFactory
 from twisted.logger import Logger
+from zope.interface import implementer
 
 __all__ = ["Certificates", "with_chain"]
 
@@ -28,6 +29,7 @@ def with_chain(text: str) -> str:
     return text if found is None else f"{text}:extraCertChain={found[1]}"
 
 
+@implementer(IOpenSSLContextFactory)
 @define(eq=False)
 class _Shown:
     """

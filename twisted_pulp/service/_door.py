@@ -16,6 +16,10 @@ from twisted_pulp.service._log import IDS
 __all__ = ["Door"]
 
 
+#: Seconds in which a client that was waiting for nothing is to be gone.
+_PATIENCE = 2.0
+
+
 class Door:
     """
     Keeps count of a site's connections, and gives each request an id.
@@ -29,6 +33,7 @@ class Door:
         self.site, self.tracing, self.closing = site, tracing, False
         self.channels: set[Any] = set()
         self._empty: Deferred[None] | None = None
+        self._late: Any = None
         self._next = map("{}-{:x}".format, itertools.repeat(secrets.token_hex(3)), itertools.count(1)).__next__
         site.door = self
         site.protocol = type("Channel", (_Channel, site.protocol), {})
@@ -50,13 +55,21 @@ class Door:
         """End each connection when its request is answered, those without one now; fires when there are none."""
         self.closing = True
         self._empty = Deferred()
+        idle = [channel for channel in self.channels if not channel.requests]
         for channel in list(self.channels):
             channel.persistent = False
             if not channel.requests:
                 channel.loseConnection()
-        if not self.channels:
+        if self.channels:
+            self._late = self.site.reactor.callLater(_PATIENCE, self._cut, idle)
+        else:
             self.left()
         return self._empty
+
+    def _cut(self, idle: list[Any]) -> None:
+        """End those who were told to go and do not: over TLS the client has a say in it."""
+        for channel in self.channels.intersection(idle):
+            channel.forceAbortClient()
 
     def abort(self) -> None:
         """End each connection now."""
@@ -66,6 +79,8 @@ class Door:
     def left(self) -> None:
         """Somebody has left."""
         if self._empty is not None and not self.channels and not self._empty.called:
+            if self._late is not None and self._late.active():
+                self._late.cancel()
             self._empty.callback(None)
 
 
