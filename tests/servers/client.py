@@ -36,7 +36,7 @@ class Socket(TwistedProtocol):
     async def to(cls, reactor: IReactor, port: int) -> Socket:
         """Connect to *port* of 127.0.0.1."""
         client = cls(reactor)
-        await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port, 5), client)  # type: ignore[no-untyped-call]
+        await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port, 5), client)
         return client
 
     def secure(self, ca_pem: bytes, host: str = "localhost", identity: PrivateCertificate | None = None) -> None:
