@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.process import Start
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
-from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok
+from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, Wait, ok
 
 BODY = bytes(range(256)) * 40
 DIGEST = sha256(BODY).hexdigest()
@@ -184,3 +185,35 @@ async def test_told(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor:
     daemon.process.send(signal.SIGTERM)
     assert await daemon.process.ended(60) in (0, 128 + signal.SIGTERM)
     await gone(reactor, both)
+
+
+@pytest.mark.limit(180)
+@ensureDeferred
+async def test_sync(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+    """Processes share a sync over SQLite's file: the other begins what one hands out, and no file comes twice."""
+    files = {f"{number}.bin": BODY + b"%d" % number for number in range(200)}
+    lines = [f"{name},{sha256(data).hexdigest()},{len(data)}\n" for name, data in files.items()]
+    scripted.on(b"/PULP_MANIFEST", [ok("".join(lines).encode())])
+
+    def answer(request: Request) -> Steps:
+        return (Wait(0.2), *ok(files[request.path.decode().strip("/")]))
+
+    scripted.default = answer
+    port = await begun(daemon, tmp_path, f'[remotes.up]\nurl = "{scripted.url("/PULP_MANIFEST")}"\n')
+    assert 201 == (await daemon.post(port, "/api/v1/repositories", {"name": "one", "type": "file"})).status
+    reply = await daemon.post(port, "/api/v1/syncs", {"repository": "one", "remote": "up"})
+    assert 202 == reply.status, reply.body
+    while not any(map(_running, (await daemon.document(port, "/api/v1/jobs?kind=fetch"))["items"])):
+        assert (await daemon.document(port, reply.headers["location"]))["state"] in ("waiting", "running")
+        await deferLater(reactor, 0.02)
+    await daemon.until(port, reply.headers["location"], "completed", 90)
+    came = Counter(each.path for each in scripted.requests)
+    assert {1} == set(came.values())
+    assert 201 == len(came)
+    result = (await daemon.document(port, reply.headers["location"]))["result"]
+    assert (1, 200, 200) == (result["version"], result["added"], result["downloaded"])
+    assert 0 == await daemon.end(signal.SIGTERM)
+
+
+def _running(job: Any) -> bool:
+    return bool(job["state"] == "running")
