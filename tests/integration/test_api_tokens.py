@@ -178,9 +178,9 @@ async def test_others(start_api: StartAPI) -> None:
     body = {"items": [{"url": "https://example.org/a"}]}
     job = (await site.ask("POST", "/downloads", body, token=theirs)).document["id"]
     changes = [
-        (each, template_of(path).format(uid=job))
-        for each, path in ((route.method, route.path) for route in routes())
-        if "<uid>" in path
+        (route.method, template_of(route.path).format(uid=job))
+        for route in routes()
+        if "<uid>" in route.path and route.scope != "admin"
     ]
     assert len(changes) > 20
     leaks = []

@@ -107,8 +107,12 @@ async def test_readers(
         clock.advance(1)
         assert all(held(transport) <= MOST for transport in site.resource.transports)
     assert 0 == site.resource.ended
-    clock.advance(20)
-    await site.until(lambda: site.resource.ended == count)
+
+    def over() -> bool:
+        clock.advance(1)  # the system may have taken something late, on a busy machine: the minute begins anew then
+        return bool(site.resource.ended == count)
+
+    await site.until(over)
     for client in slow:
         client.resume()
         assert len(await client.heard_all()) < len(DATA)
