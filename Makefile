@@ -39,7 +39,7 @@ serve: .venv/run
 
 test: lint types docs .venv/servers
 	rm -f .coverage .coverage.*
-	$(PYTEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --reruns=2 -rR --cov --cov-report=
+	$(PYTEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --reruns=2 -raR --cov --cov-report=
 	@$(PY) -m coverage report --include='twisted_pulp/http/*,twisted_pulp/transfer/*' --fail-under=100 \
 		> .core-coverage 2>&1 || { cat .core-coverage; exit 1; }
 
