@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar, get_args
 
 from twisted.internet.defer import Deferred, succeed
@@ -14,6 +14,7 @@ from twisted_pulp.errors import StorageError
 from twisted_pulp.interfaces import Adoption, ExportMode, IStorage, Recovered
 from twisted_pulp.storage import _reading
 from twisted_pulp.storage._adopt import Batch
+from twisted_pulp.storage._busy import Busy
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._export import exported
 from twisted_pulp.storage._growing import Growing
@@ -48,8 +49,7 @@ class DirectoryStorage:
         # On the reactor's thread alone.
         self._shelves = Shelves(root) if fsync == "none" else None
         self._deliveries: set[Delivery] = set()
-        self._running = 0
-        self._idle: Deferred[None] | None = None
+        self._busy = Busy()
         self._closed = False
 
     @classmethod
@@ -98,7 +98,7 @@ class DirectoryStorage:
 
     def _do(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
         """Call *f* in a thread, to its end even when nobody waits for it any more."""
-        return Deferred.fromCoroutine(self._counted(self._hop(f, *args)))
+        return Deferred.fromCoroutine(self._busy.counted(self._hop(f, *args)))
 
     async def _hop(self, f: Callable[..., T], *args: Any) -> T:
         return await outlasting(self._call(f, *args))
@@ -107,16 +107,6 @@ class DirectoryStorage:
         if self._closed:
             raise StorageError(f"{self._root.path} is closed")
         return self._in_thread(f, *args)
-
-    async def _counted(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do *work*; to close waits for it."""
-        self._running += 1
-        try:
-            return await work
-        finally:
-            self._running -= 1
-            if not self._running and self._idle is not None:
-                self._idle.callback(None)
 
     # what comes
     def temporary(self, name: str) -> str:
@@ -167,7 +157,7 @@ class DirectoryStorage:
     def produce(self, sha256: str, consumer: IConsumer, offset: int = 0, length: int | None = None) -> Deferred[int]:
         """Read it piece by piece in a thread, as *consumer* takes it."""
         span(offset, length)
-        return Deferred.fromCoroutine(self._counted(self._produce(checked(sha256), consumer, offset, length)))
+        return Deferred.fromCoroutine(self._busy.counted(self._produce(checked(sha256), consumer, offset, length)))
 
     async def _produce(self, sha256: str, consumer: IConsumer, offset: int, length: int | None) -> int:
         fd = await self._hop(_reading.open_artifact, self._root, sha256)
@@ -183,7 +173,7 @@ class DirectoryStorage:
     def check(self, sha256: str, size: int | None = None) -> Deferred[str | None]:
         """Hash it in a thread, with pauses for others."""
         artifact = _reading.Checked(self._root, checked(sha256), size)
-        return Deferred.fromCoroutine(self._counted(self._check(artifact)))
+        return Deferred.fromCoroutine(self._busy.counted(self._check(artifact)))
 
     async def _check(self, artifact: _reading.Checked) -> str | None:
         try:
@@ -237,9 +227,7 @@ class DirectoryStorage:
         for delivery in list(self._deliveries):
             delivery.stopProducing()
         self._closed = True
-        if self._running:
-            self._idle = Deferred()
-            await outlasting(self._idle)
+        await self._busy.ended()
         if self._threads is not None:
             self._threads.close()
         if self._shelves is not None:

@@ -9,10 +9,9 @@ from errno import EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP, EXDEV
 from twisted_pulp.errors import NotStored, StorageError
 from twisted_pulp.interfaces import ExportMode
 from twisted_pulp.storage._folders import Folders
-from twisted_pulp.storage._names import new_temporary
+from twisted_pulp.storage._placing import placed
 from twisted_pulp.storage._reading import open_artifact
 from twisted_pulp.storage._root import Root
-from twisted_pulp.storage._system import storage_error
 
 __all__ = ["exported"]
 
@@ -30,30 +29,18 @@ def exported(root: Root, sha256: str, path: str, mode: ExportMode) -> None:
     :raises NotStored: when there is none.
     :raises StorageError: when that cannot be done.
     """
-    directory = os.path.dirname(path) or "."
-    temporary = os.path.join(directory, new_temporary())
     source = open_artifact(root, sha256)
+
+    def write(temporary: str) -> None:
+        if mode == "hardlink":
+            _link(root, sha256, temporary)
+        else:
+            _copy(source, temporary, mode)
+
     try:
-        os.makedirs(directory, exist_ok=True)
-        try:
-            if mode == "hardlink":
-                _link(root, sha256, temporary)
-            else:
-                _copy(source, temporary, mode)
-            os.rename(temporary, path)
-        finally:
-            _forget(temporary)  # two names of one file are both left by a rename (rename(2))
-    except OSError as error:
-        raise storage_error(error, path) from error
+        placed(path, write)
     finally:
         os.close(source)
-
-
-def _forget(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 def _link(root: Root, sha256: str, path: str) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 from twisted_pulp.errors import DigestMismatch, NotStored, StorageDamaged, StorageError
 from twisted_pulp.interfaces import ExportMode
 from twisted_pulp.storage._bucket import Bucket, Stream
-from twisted_pulp.storage._names import new_temporary
-from twisted_pulp.storage._system import storage_error
+from twisted_pulp.storage._placing import placed
 
 __all__ = ["Compared", "exported", "fetched"]
 
@@ -68,19 +66,7 @@ def exported(bucket: Bucket, sha256: str, path: str, mode: ExportMode) -> None:
     stream = Stream(bucket, sha256, 0, None, None)
     if mode in ("reflink", "hardlink"):
         raise StorageError(f"{path}: an object store has no files to link to")
-    directory = os.path.dirname(path) or "."
-    temporary = os.path.join(directory, new_temporary())
-    try:
-        os.makedirs(directory, exist_ok=True)
-        try:
-            _written(stream, sha256, temporary)
-            os.rename(temporary, path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise storage_error(error, path) from error
+    placed(path, lambda temporary: _written(stream, sha256, temporary))
 
 
 def _written(stream: Stream, sha256: str, path: str) -> None:

@@ -21,7 +21,8 @@ from twisted_pulp.interfaces import Adoption, ExportMode, Head, IStorage, IWrite
 from twisted_pulp.storage._adopt import READ
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._growing import agree
-from twisted_pulp.storage._names import checked, new_temporary, span, temporary_name
+from twisted_pulp.storage._names import checked, span, temporary_name
+from twisted_pulp.storage._placing import placed
 from twisted_pulp.storage._system import storage_error
 
 __all__ = ["MemoryStorage"]
@@ -179,20 +180,12 @@ class MemoryStorage:
         data = self._part(sha256, 0, None)
         if mode in ("reflink", "hardlink"):
             raise StorageError(f"{path}: memory has no files to link to")
-        directory = os.path.dirname(path) or "."
-        temporary = os.path.join(directory, new_temporary())
-        try:
-            os.makedirs(directory, exist_ok=True)
-            try:
-                with open(temporary, "xb") as file:
-                    file.write(data)
-                os.rename(temporary, path)
-            except BaseException:
-                if os.path.exists(temporary):
-                    os.unlink(temporary)
-                raise
-        except OSError as error:
-            raise storage_error(error, path) from error
+
+        def write(temporary: str) -> None:
+            with open(temporary, "xb") as file:
+                file.write(data)
+
+        placed(path, write)
 
     def url(self, sha256: str) -> Deferred[str | None]:
         """Clients get it from here."""

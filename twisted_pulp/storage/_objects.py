@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from threading import Event
 from typing import Any, TypeVar, get_args
@@ -16,6 +16,7 @@ from zope.interface import implementer
 from twisted_pulp.errors import StorageError, StorageUnavailable
 from twisted_pulp.interfaces import Adoption, ExportMode, IStorage, Recovered
 from twisted_pulp.storage._bucket import BRIEFLY, Bucket, Listing, Stream
+from twisted_pulp.storage._busy import Busy
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._fetching import Compared, exported, fetched
 from twisted_pulp.storage._growing import Growing
@@ -55,8 +56,7 @@ class ObjectStorage:
         self._uploads = Uploads(bucket, root)
         self._share = Share()
         self._deliveries: set[Delivery] = set()
-        self._running = 0
-        self._idle: Deferred[None] | None = None
+        self._busy = Busy()
         self._closed = False
 
     @classmethod
@@ -111,29 +111,19 @@ class ObjectStorage:
         return cls(bucket, root, keep, (down, up, large), pools.close)
 
     def __repr__(self) -> str:
-        return f"<ObjectStorage {self._bucket.location} running={self._running} waiting={self._bucket.waiting}>"
+        return f"<ObjectStorage {self._bucket.location} running={self._busy.running} waiting={self._bucket.waiting}>"
 
     def _read(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
         """Call *f* in a thread, to its end even when nobody waits for it any more."""
-        return Deferred.fromCoroutine(self._counted(self._hop(self._down, f, *args)))
+        return Deferred.fromCoroutine(self._busy.counted(self._hop(self._down, f, *args)))
 
     def _write(self, f: Callable[..., T], *args: Any) -> Deferred[T]:
-        return Deferred.fromCoroutine(self._counted(self._hop(self._up, f, *args)))
+        return Deferred.fromCoroutine(self._busy.counted(self._hop(self._up, f, *args)))
 
     async def _hop(self, lane: InThread, f: Callable[..., T], *args: Any) -> T:
         if self._closed:
             raise StorageError(f"{self._bucket.location} is closed")
         return await outlasting(lane(f, *args))
-
-    async def _counted(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do *work*; to close waits for it."""
-        self._running += 1
-        try:
-            return await work
-        finally:
-            self._running -= 1
-            if not self._running and self._idle is not None:
-                self._idle.callback(None)
 
     # what comes
     def temporary(self, name: str) -> str:
@@ -147,7 +137,7 @@ class ObjectStorage:
             checked(file.sha256)
             if os.path.dirname(file.path) != self._root.temporaries:
                 raise ValueError(f"{file.path!r} is not in {self._root.temporaries}")
-        return Deferred.fromCoroutine(self._counted(self._adopt(files, replace)))
+        return Deferred.fromCoroutine(self._busy.counted(self._adopt(files, replace)))
 
     async def _adopt(self, files: Sequence[Adoption], replace: bool) -> list[StorageError | None]:
         if self._closed:
@@ -176,7 +166,7 @@ class ObjectStorage:
     def has(self, sha256s: Sequence[str]) -> Deferred[set[str]]:
         """Ask for each, several at once."""
         wanted = sorted({checked(each) for each in sha256s})
-        return Deferred.fromCoroutine(self._counted(self._has(wanted)))
+        return Deferred.fromCoroutine(self._busy.counted(self._has(wanted)))
 
     async def _has(self, wanted: list[str]) -> set[str]:
         count = self._bucket.location.connections
@@ -204,7 +194,7 @@ class ObjectStorage:
     def produce(self, sha256: str, consumer: IConsumer, offset: int = 0, length: int | None = None) -> Deferred[int]:
         """Fetch it in one request, as *consumer* takes it."""
         span(offset, length)
-        return Deferred.fromCoroutine(self._counted(self._produce(checked(sha256), consumer, offset, length)))
+        return Deferred.fromCoroutine(self._busy.counted(self._produce(checked(sha256), consumer, offset, length)))
 
     async def _produce(self, sha256: str, consumer: IConsumer, offset: int, length: int | None) -> int:
         stream = await self._hop(self._down, Stream, self._bucket, sha256, offset, length)
@@ -218,7 +208,7 @@ class ObjectStorage:
 
     def check(self, sha256: str, size: int | None = None) -> Deferred[str | None]:
         """Fetch and hash it in a thread, with pauses for others."""
-        return Deferred.fromCoroutine(self._counted(self._check(Compared(self._bucket, checked(sha256), size))))
+        return Deferred.fromCoroutine(self._busy.counted(self._check(Compared(self._bucket, checked(sha256), size))))
 
     async def _check(self, artifact: Compared) -> str | None:
         while not await self._hop(self._down, artifact.step):
@@ -228,7 +218,7 @@ class ObjectStorage:
     def remove(self, sha256s: Sequence[str]) -> Deferred[int]:
         """Remove those that are there, in as few requests as the store can."""
         wanted = sorted({checked(each) for each in sha256s})
-        return Deferred.fromCoroutine(self._counted(self._remove(wanted)))
+        return Deferred.fromCoroutine(self._busy.counted(self._remove(wanted)))
 
     async def _remove(self, wanted: list[str]) -> int:
         there = sorted(await self._has(wanted))
@@ -288,9 +278,7 @@ class ObjectStorage:
             delivery.stopProducing()
         self._closed = True
         self._bucket.closed.set()
-        if self._running:
-            self._idle = Deferred()
-            await outlasting(self._idle)
+        await self._busy.ended()
         self._end()
         self._bucket.close()
         self._root.close()
