@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.integration.daemon import Daemon
 from tests.integration.process import Start
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
-from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, Wait, ok
+from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, Until, ok
 
 BODY = bytes(range(256)) * 40
 DIGEST = sha256(BODY).hexdigest()
@@ -64,6 +65,14 @@ async def pids(daemon: Daemon, port: int) -> list[int]:
     """Return the numbers of the living worker processes."""
     nodes = (await daemon.document(port, "/api/v1/cluster"))["nodes"]
     return [each["pid"] for each in nodes if each["alive"] and each["roles"] == ["worker"]]
+
+
+async def seen(daemon: Daemon, port: int) -> dict[str, float]:
+    """Return when each of the two workers has said last that it lives."""
+    nodes = (await daemon.document(port, "/api/v1/cluster"))["nodes"]
+    found = {each["name"]: each["seen"] for each in nodes if each["roles"] == ["worker"]}
+    assert 2 == len(found)
+    return found
 
 
 def lives(pid: int) -> bool:
@@ -195,17 +204,23 @@ async def test_sync(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor:
     lines = [f"{name},{sha256(data).hexdigest()},{len(data)}\n" for name, data in files.items()]
     scripted.on(b"/PULP_MANIFEST", [ok("".join(lines).encode())])
 
+    gate: Deferred[None] = Deferred()
+
     def answer(request: Request) -> Steps:
-        return (Wait(0.2), *ok(files[request.path.decode().strip("/")]))
+        return (Until(gate), *ok(files[request.path.decode().strip("/")]))
 
     scripted.default = answer
     port = await begun(daemon, tmp_path, f'[remotes.up]\nurl = "{scripted.url("/PULP_MANIFEST")}"\n')
     assert 201 == (await daemon.post(port, "/api/v1/repositories", {"name": "one", "type": "file"})).status
+    first = await seen(daemon, port)
+    while not all(at > first[name] for name, at in (await seen(daemon, port)).items()):
+        await deferLater(reactor, 0.1)  # who says once more that it lives has heard of the other
     reply = await daemon.post(port, "/api/v1/syncs", {"repository": "one", "remote": "up"})
     assert 202 == reply.status, reply.body
     while not any(map(_running, (await daemon.document(port, "/api/v1/jobs?kind=fetch"))["items"])):
         assert (await daemon.document(port, reply.headers["location"]))["state"] in ("waiting", "running")
         await deferLater(reactor, 0.02)
+    gate.callback(None)
     await daemon.until(port, reply.headers["location"], "completed", 90)
     came = Counter(each.path for each in scripted.requests)
     assert {1} == set(came.values())
