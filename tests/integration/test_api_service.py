@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import pytest_twisted
 from attrs import evolve
+from sqlalchemy import Connection, update
 from twisted.internet.task import deferLater
 
 from tests.integration.api_site import ROOT, StartAPI, parsed, start_api
 from tests.integration.test_streamer_smuggling import REFUSED
 from tests.servers.client import Socket
+from twisted_pulp.catalog import tokens
+from twisted_pulp.catalog._job_tables import token as token_table
 from twisted_pulp.jobs import Nodes
+from twisted_pulp.live import _streams
 from twisted_pulp.settings import Remote
 
 __all__ = ["start_api"]
@@ -196,6 +200,37 @@ async def test_events_end(start_api: StartAPI) -> None:
         await deferLater(site.reactor, 0.01)
     site.running.feed.close()
     assert 200 == (await site.ask("GET", "/events")).status
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("expires", [False, True])
+async def test_events_of_a_token(start_api: StartAPI, monkeypatch: pytest.MonkeyPatch, expires: bool) -> None:
+    """Who listens with a token that is revoked or expires is soon told nothing any more; others are."""
+    monkeypatch.setattr(_streams, "_ASKED", 0.05)
+    site = await start_api()
+    clients = []
+    for name in ("first", "second"):
+        client = await Socket.to(site.reactor, site.port)
+        client.send(site.request("GET", "/events", token=await site.make_token("read", name)))
+        clients.append(client)
+    while b"retry:" not in clients[0].received or b"retry:" not in clients[1].received:
+        await deferLater(site.reactor, 0.01)
+    if expires:
+        await site.running.data.catalog.write(_expire, "first")
+    else:
+        row = await site.running.data.catalog.read(tokens.named, "first")
+        await site.running.data.catalog.write(tokens.delete, row.id)
+    while site.api.streams.count > 1:
+        await deferLater(site.reactor, 0.01)
+    while not clients[0].received.endswith(b"0\r\n\r\n"):
+        await deferLater(site.reactor, 0.01)
+    assert 1 == site.running.feed.listeners
+    for client in clients:
+        await client.leave()
+
+
+def _expire(connection: Connection, name: str) -> None:
+    connection.execute(update(token_table).where(token_table.c.name == name).values(expires=1.0))
 
 
 @pytest_twisted.ensureDeferred

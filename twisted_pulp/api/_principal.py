@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted_pulp.api._failures import Failures
 from twisted_pulp.api._problems import Refused
 from twisted_pulp.catalog import tokens
+from twisted_pulp.errors import NotInCatalog
 
 __all__ = ["ADMIN", "NOBODY", "Doorkeeper", "Principal", "unauthorized"]
 
@@ -116,6 +117,14 @@ class Doorkeeper:
             raise unauthorized()
         self._note(known)
         return Principal(row.id, row.scope)
+
+    async def knows(self, id: int) -> bool:
+        """Return whether the token of this number still counts."""
+        try:
+            row = await self._catalog.read(tokens.get, id)
+        except NotInCatalog:
+            return False
+        return row.expires is None or row.expires > self._now()
 
     async def _look(self, hashed: str, address: str) -> _Known:
         wait = self._failures.wait(address)

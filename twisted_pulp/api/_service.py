@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import attrs
@@ -105,7 +106,8 @@ async def _events(call: Call) -> Any:
     def wanted(event: Any) -> bool:
         return event.name == "health" or principal.scope == "admin" or principal.sees(event.data.get("owner"))
 
-    streams.serve(call.request, last, wanted=wanted)
+    lasts = None if principal.id is None else partial(call.api.doorkeeper.knows, principal.id)
+    streams.serve(call.request, last, wanted=wanted, lasts=lasts)
     return NOT_DONE_YET
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, false
 
+from twisted_pulp.catalog._dialects import BY_KEY
 from twisted_pulp.catalog._linked import metadata
 
-__all__ = ["metadata", "node", "seal"]
+__all__ = ["metadata", "node", "report", "seal", "session"]
 
+_ID = BigInteger().with_variant(Integer, "sqlite")
 _NAME = 255
 
 #: A process that shares the catalog. That it lives is told by `beat`, which it makes grow; `seen`, the wall clock's
@@ -33,4 +35,32 @@ seal = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("mark", String(64), nullable=False),
+)
+
+#: Somebody who is logged in to the dashboard with a token, whichever process they ask next. `hash`: sha256 of what the
+#: cookie says, which nobody else knows. `used`: when, to the minute. `notice`: to be shown on the next page; `good`:
+#: whether it is good news.
+session = Table(
+    "session",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("token_id", _ID, ForeignKey("token.id", ondelete="CASCADE"), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("used", Float, nullable=False),
+    Column("notice", Text, nullable=True),
+    Column("good", Boolean, nullable=False, server_default=false()),
+    Index(None, "token_id"),
+    Index(None, "used"),
+    **BY_KEY,
+)
+
+#: How far the run of a job with this `fence` is, for those who watch it from other processes. `coming`: bytes that have
+#: come of files that are not finished; `parts`: as JSON.
+report = Table(
+    "report",
+    metadata,
+    Column("job_id", _ID, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("coming", BigInteger, nullable=False, server_default="0"),
+    Column("parts", Text, nullable=False),
 )

@@ -26,7 +26,7 @@ class Dashboard:
 
     def __init__(self, running: Running) -> None:
         self.running = running
-        self.sessions = Sessions(running.reactor.seconds)
+        self.sessions = Sessions(running.data.catalog, running.context.now, running.reactor.seconds)
         self.streams = EventStreams(running.feed, running.reactor)
 
     def resource(self) -> Resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -93,12 +94,16 @@ class Leaf:
             return
         if isinstance(answer, Elsewhere):
             if session is not None and answer.said is not None:
-                session.notice = answer.good, answer.said
+                await self._dashboard.sessions.say(session, answer.good, answer.said)
+            if gone:
+                return
             request.setResponseCode(303)
             request.setHeader(b"Location", quote(answer.path, safe="/?=&%+:@,;~!$'()*").encode("ascii"))
             request.finish()
             return
-        self._show(request, answer, session)
+        notice = None if session is None else await self._dashboard.sessions.heard(session)
+        if not gone:
+            self._show(request, answer, session, notice)
 
     async def _answered(self, request: Any, method: str, segments: list[str], gone: list[object]) -> Any:
         """Return what is to be shown, or None where somebody else answers; and to whom."""
@@ -117,7 +122,8 @@ class Leaf:
                 return Elsewhere("/login" if path == "/" else f"/login?next={quote(path, safe='')}"), None
             if segments == ["live"]:
                 if not gone:
-                    self._dashboard.streams.serve(request, wanted=_wanted(session))
+                    lasts = partial(self._dashboard.sessions.lasts, session)
+                    self._dashboard.streams.serve(request, wanted=_wanted(session), lasts=lasts)
                 return None, session
             visit = Visit(self._running, session, request.path.decode("latin-1"), _fields(request))
             return await self._routed(visit, request, method, segments), session
@@ -130,7 +136,7 @@ class Leaf:
         if method == "POST" and not visit.session.wrote(visit.text("csrf")):
             raise Unfit(403, "This form is not of your session. Go back, load the page again, and do it again.")
         if segments == ["logout"] and method == "POST":
-            self._dashboard.sessions.close(visit.session)
+            await self._dashboard.sessions.close(visit.session)
             request.addCookie(COOKIE, "", path="/", max_age="0", httpOnly=True, sameSite="strict")
             return Elsewhere("/login")
         for route in ROUTES:
@@ -145,10 +151,8 @@ class Leaf:
     def _wrong(self, session: Session | None, status: int, reason: str) -> Page:
         return Page("wrong.html", {"title": _TITLES.get(status, "That did not work"), "reason": reason}, status)
 
-    def _show(self, request: Any, page: Page, session: Session | None = None) -> None:
-        running, notice = self._running, None
-        if session is not None:
-            notice, session.notice = session.notice, None
+    def _show(self, request: Any, page: Page, session: Session | None = None, notice: Any = None) -> None:
+        running = self._running
         shared = {
             "session": session,
             "notice": notice,

@@ -34,23 +34,15 @@ async def login(dashboard: Dashboard, request: Any) -> Page | Elsewhere:
     if row is None:
         dashboard.sessions.failed(address)
         return login_page(request, "This is no token that counts here.", 401)
-    cookie = dashboard.sessions.open(row)
+    cookie = await dashboard.sessions.open(row)
     request.addCookie(COOKIE, cookie, path="/", httpOnly=True, sameSite="strict", secure=request.isSecure())
     return Elsewhere(_next(request))
 
 
 async def identified(dashboard: Dashboard, request: Any) -> Session | None:
-    """Return the session of who asks, or None; it ends with its token."""
+    """Return the session of who asks, or None."""
     cookie = request.getCookie(COOKIE)
-    session = dashboard.sessions.find(None if cookie is None else cookie.decode("latin-1"))
-    if session is None:
-        return None
-    row = await dashboard.running.data.catalog.read(_token, session.token)
-    if row is None or _expired(dashboard, row):
-        dashboard.sessions.close(session)
-        return None
-    session.scope = row.scope
-    return session
+    return await dashboard.sessions.find(None if cookie is None else cookie.decode("latin-1"))
 
 
 async def _row(dashboard: Dashboard, given: str) -> Any:
@@ -58,16 +50,6 @@ async def _row(dashboard: Dashboard, given: str) -> Any:
 
     row = await dashboard.running.data.catalog.read(tokens.find, hashlib.sha256(given.encode()).hexdigest())
     return None if row is None or _expired(dashboard, row) else row
-
-
-def _token(connection: Any, number: int) -> Any:
-    from twisted_pulp.catalog import tokens
-    from twisted_pulp.errors import NotInCatalog
-
-    try:
-        return tokens.get(connection, number)
-    except NotInCatalog:
-        return None
 
 
 def _expired(dashboard: Dashboard, row: Any) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_pulp.errors import PulpError
 from twisted_pulp.live._event import Event
 from twisted_pulp.live._feed import Feed
 
@@ -17,6 +20,8 @@ __all__ = ["EventStreams"]
 # Seconds: between comments that show that we are still there, until a client that takes nothing is cut off, and for
 # which events are gathered, so that a burst of them is one write.
 _HEARTBEAT, _STALLED, _GATHERED = 15.0, 60.0, 0.05
+# Seconds from one look whether a client may still listen to the next.
+_ASKED = 15.0
 # Events that are written before we look whether the client takes them.
 _AT_ONCE = 64
 _FULL = b"Too many listen already.\n"
@@ -52,7 +57,12 @@ class EventStreams:
         return len(self._open) >= self._most
 
     def serve(
-        self, request: Any, last_id: str | None = None, *, wanted: Callable[[Event], bool] = lambda event: True
+        self,
+        request: Any,
+        last_id: str | None = None,
+        *,
+        wanted: Callable[[Event], bool] = lambda event: True,
+        lasts: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         """
         Answer *request*, which is allowed to, and never ends by itself; return `NOT_DONE_YET` after it.
@@ -60,6 +70,7 @@ class EventStreams:
         :param last_id: the last event that the client has heard of; default: what its header Last-Event-ID says, or
             none: it hears of what happens from now on.
         :param wanted: whether it is to hear of an event.
+        :param lasts: asked now and then whether it may still listen; the answer ends when it may not. Default: it may.
         """
         if self.full:
             request.setResponseCode(503)
@@ -70,7 +81,7 @@ class EventStreams:
             return
         if last_id is None:
             last_id = (request.getHeader(b"Last-Event-ID") or b"").decode("latin-1") or None
-        stream = _Stream(request, self._feed, self._reactor, wanted, self._open, self._feed.last)
+        stream = _Stream(request, self._feed, self._reactor, wanted, self._open, self._feed.last, lasts)
         self._open.add(stream)
         stream.start(last_id)
 
@@ -80,17 +91,21 @@ class EventStreams:
 class _Stream:
     """One client."""
 
+    _log = Logger()
+
     _request: Any
     _feed: Feed
     _reactor: Any
     _wanted: Callable[[Event], bool]
     _all: set[_Stream]
     _at: str  # the last event that it has heard of, or was not to
+    _lasts: Callable[[], Awaitable[bool]] | None
     _paused: bool = field(init=False, default=False)
     _over: bool = field(init=False, default=False)
     _unsubscribe: Callable[[], None] = field(init=False, default=lambda: None)
     _flushing: Any = field(init=False, default=None)  # the timer of events that are being gathered,
-    _timer: Any = field(init=False, default=None)  # of the next heartbeat, or of the end of our patience
+    _timer: Any = field(init=False, default=None)  # of the next heartbeat, or of the end of our patience,
+    _asking: Any = field(init=False, default=None)  # and of the next look whether it may still listen
 
     def start(self, last_id: str | None) -> None:
         request = self._request
@@ -110,7 +125,28 @@ class _Stream:
         if last_id is not None:
             self._at = last_id
         self._unsubscribe = self._feed.subscribe(self._heard, self.end)
+        self._ask_later()
         self._pump()
+
+    def _ask_later(self) -> None:
+        if self._lasts is not None and not self._over:
+            self._asking = self._reactor.callLater(_ASKED, self._ask)
+
+    def _ask(self) -> None:
+        self._asking = None
+        d = Deferred.fromCoroutine(self._asked())
+        d.addErrback(lambda why: self._log.failure("it is not known whether somebody may still listen", why))
+
+    async def _asked(self) -> None:
+        assert self._lasts is not None
+        try:
+            lasts = await self._lasts()
+        except PulpError:  # nobody could have ended it either
+            lasts = True
+        if lasts:
+            self._ask_later()
+        else:
+            self.end()
 
     def _heard(self, _: Event) -> None:
         if self._flushing is None and not self._paused:
@@ -182,7 +218,7 @@ class _Stream:
         self._over = True
         self._all.discard(self)
         self._unsubscribe()
-        for timer in (self._flushing, self._timer):
+        for timer in (self._flushing, self._timer, self._asking):
             if timer is not None:
                 timer.cancel()
-        self._flushing = self._timer = None
+        self._flushing = self._timer = self._asking = None

@@ -75,7 +75,6 @@ def test_revoked() -> None:
     world.login()
     world.catalog.do(tokens.delete, 1)
     assert "/login" == world.get("/").headers["Location"]
-    assert 0 == len(world.dashboard.sessions)
 
 
 def test_logout() -> None:
@@ -86,6 +85,33 @@ def test_logout() -> None:
     assert (303, "/login") == (answer.status, answer.headers["Location"])
     assert "Max-Age=0" in answer.headers["Set-Cookie"]
     assert 303 == world.get("/").status
+
+
+def test_logout_ends_streams() -> None:
+    """Who has logged out, with whichever process, is soon told nothing any more where a page is still open."""
+    world = World()
+    world.login()
+    transport = live(world)
+    elsewhere = World.beside(world)
+    assert 200 == elsewhere.get("/").status
+    assert 303 == elsewhere.post("/logout").status
+    assert 303 == world.get("/").status
+    world.clock.advance(15)
+    assert 0 == world.dashboard.streams.count
+    world.jobs.add(Job(uid="later"))
+    world.jobs.cancel("later")
+    assert b"later" not in transport.value()
+
+
+def test_beside() -> None:
+    """One who is logged in is so at every process: forms of one count at the others, and what is said is shown once."""
+    world = World()
+    world.login()
+    elsewhere = World.beside(world)
+    elsewhere.jobs.add(Job(uid="a", state="running"))
+    assert 303 == elsewhere.post("/jobs/a/pause").status
+    assert "The job rests." in world.get("/jobs").text
+    assert ["The job rests." in each.get("/jobs").text for each in (elsewhere, world)] == [False, False]
 
 
 FORMS = [

@@ -2,18 +2,23 @@
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from tests.leaks import LoggedErrors
 from tests.unit.live.asking import Asking
+from twisted_pulp.errors import CatalogError
 from twisted_pulp.live import Event, EventStreams, Feed
 
 
 class World:
     """A feed, and a client who listens to it."""
 
-    def __init__(self, most: int = 100, wanted: Any = None) -> None:
+    def __init__(self, most: int = 100, wanted: Any = None, lasts: Any = None) -> None:
         self.feed = Feed(200, epoch="e")
         self.client = Asking(self.answer)
         self.streams = EventStreams(self.feed, self.client.clock, most=most)
         self.given = {} if wanted is None else {"wanted": wanted}
+        self.given |= {} if lasts is None else {"lasts": lasts}
 
     def answer(self, request: Any) -> None:
         self.streams.serve(request, **self.given)
@@ -193,6 +198,59 @@ def test_ended() -> None:
     assert world.client.transport.value().endswith(b"0\r\n\r\n")
     assert 0 == world.streams.count
     world.client.leave()
+
+
+def test_no_longer() -> None:
+    """Who may not listen any more is told no more, at the next look; while nobody can look, who listens may."""
+    answers: list[Any] = [True, CatalogError("away"), False]
+
+    async def lasts() -> bool:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return bool(found)
+
+    world = World(lasts=lasts)
+    world.client.ask()
+    for _ in range(2):
+        world.client.clock.advance(15)
+    world.publish()
+    assert (["e-1"], 1, 1) == (world.heard, world.streams.count, len(answers))
+    world.client.clock.advance(15)
+    assert (0, 0, []) == (world.streams.count, world.feed.listeners, answers)
+    assert world.client.transport.value().endswith(b"\r\n0\r\n\r\n")
+    world.client.leave()
+    assert [] == world.client.clock.getDelayedCalls()
+
+
+def test_left_meanwhile() -> None:
+    """Who leaves while it is looked whether they may listen is not asked for again."""
+    asked: list[Deferred[bool]] = []
+
+    def lasts() -> Deferred[bool]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    for answer in (True, False):
+        world = World(lasts=lasts)
+        world.client.ask()
+        world.client.clock.advance(15)
+        world.end()
+        asked.pop().callback(answer)
+        assert [] == world.client.clock.getDelayedCalls()
+
+
+def test_unasked(logged_errors: LoggedErrors) -> None:
+    """A mistake of who is asked is logged."""
+
+    async def lasts() -> bool:
+        raise RuntimeError
+
+    world = World(lasts=lasts)
+    world.client.ask()
+    world.client.clock.advance(15)
+    assert 1 == len(logged_errors.flush(RuntimeError))
+    world.end()
 
 
 def test_repr() -> None:
