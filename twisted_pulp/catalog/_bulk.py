@@ -7,7 +7,7 @@ compiled statement and bare tuples from here; PostgreSQL gets one statement with
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
+
+from twisted_pulp.catalog._arrays import array_text
 
 __all__ = ["among", "chunks", "insert", "json_text", "rows_of"]
 
@@ -72,9 +74,9 @@ class _List(TypeDecorator[Sequence[Any]]):
         """Return what the database has for it."""
         return dialect.type_descriptor(ARRAY(self.kind) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Return what its driver takes."""
-        return list(value) if dialect.name == "postgresql" else json_text(list(value))
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Return what makes of a list what its driver takes."""
+        return array_text if dialect.name == "postgresql" else lambda value: json_text(list(value))
 
 
 class _Among(FunctionElement[bool]):
@@ -160,7 +162,7 @@ def insert(
                 connection.exec_driver_sql(_sqlite(table, columns, unique, change, size), (*chain.from_iterable(some),))
                 start += size
     else:
-        arrays = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        arrays = dict(zip(columns, zip(*rows, strict=True), strict=True))
         connection.execute(_postgresql(table, columns, unique, change), arrays)
 
 
@@ -182,7 +184,7 @@ def _postgresql(table: Table, columns: tuple[str, ...], unique: tuple[str, ...],
     from sqlalchemy.dialects import postgresql
 
     kinds = [Text() if isinstance(table.c[name].type, JSON | String) else table.c[name].type for name in columns]
-    arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in zip(columns, kinds, strict=True)]
+    arrays = [bindparam(name, type_=_List(kind)) for name, kind in zip(columns, kinds, strict=True)]
     given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
     values: list[ColumnElement[Any]] = [given.c[name].cast(table.c[name].type) for name in columns]
     statement = postgresql.insert(table).from_select(list(columns), select(*values))

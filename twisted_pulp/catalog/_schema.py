@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_mock_engine,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.schema import ExecutableDDLElement
 
 from twisted_pulp.catalog._host_tables import metadata
 from twisted_pulp.catalog._migrations import HEAD
@@ -45,10 +57,25 @@ def bring_up_to_date(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = revision_of(connection)
     if revision is None:
-        metadata.create_all(connection, checkfirst=False)
-        _version.create(connection, checkfirst=False)
+        _make(connection)
         connection.execute(_version.insert().values(number=HEAD))
     elif revision != HEAD:
         from twisted_pulp.catalog._migrate import migrate
 
         migrate(connection, revision or None)
+
+
+def _make(connection: Connection) -> None:
+    """Make all tables and indexes."""
+    made: list[str] = []
+
+    def write(ddl: ExecutableDDLElement, *_: object) -> None:
+        made.append(str(ddl.compile(dialect=connection.dialect)))
+
+    ours = create_mock_engine(connection.engine.url, write)
+    metadata.create_all(ours, checkfirst=False)
+    _version.create(ours, checkfirst=False)
+    if connection.dialect.name == "postgresql":
+        made = [";".join(made)]  # one message instead of sixty, for which it takes half the time
+    for statement in made:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import ColumnElement, Connection, Select, create_engine, select
+from sqlalchemy import ColumnElement, Connection, Select, create_engine, func, select
+from sqlalchemy.exc import DataError
 
 from twisted_pulp.catalog import contents
 from twisted_pulp.catalog._bulk import among, rows_of
@@ -73,6 +74,28 @@ def test_rows(connection: Connection) -> None:
     expected += [[more["t", str(n)], str(n), place, False] for n, place in enumerate(places)]
     assert sorted(expected) == rows
     assert [] == [*rows_of(connection, statement, {"values": []})]
+
+
+def test_given(connection: Connection) -> None:
+    """What is inserted comes back as it was, whatever characters are in it; what is not there, too."""
+    places = ["", "NULL", "a,b", " {c} ", '"', "\\", '\\"', "\n\r\t", "ü €\U0001f600", "{}", None]
+    new = [NewContent("t", f"{n:02}", place, {"of": place}) for n, place in enumerate(places)]
+    contents.save(connection, new, 0.1)
+    statement = select(content.c.place, content.c.data, content.c.touched).where(content.c.type == "t")
+    assert [(place, {"of": place}, 0.1) for place in places] == [
+        (*row,) for row in connection.execute(statement.order_by(content.c.id))
+    ]
+
+
+def test_nul(connection: Connection) -> None:
+    """A NUL, which PostgreSQL has in no text, never makes two texts out of one."""
+    new = [NewContent("t", "a\0b", None, {}), NewContent("t", "c", None, {})]
+    if connection.dialect.name == "sqlite":
+        contents.save(connection, new, 1.0)
+        assert 2 == connection.scalar(select(func.count()).select_from(content))
+    else:
+        with pytest.raises(DataError, match="NUL"):
+            contents.save(connection, new, 1.0)
 
 
 @pytest.mark.parametrize("column", [content.c.key, content.c.id])
