@@ -77,6 +77,7 @@ class _Remember(Stage):
     :param draft: the version that is being made.
     """
 
+    patience = None
     sync: Sync
 
     def __init__(self, draft: Any) -> None:

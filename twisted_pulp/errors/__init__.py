@@ -30,6 +30,7 @@ Everything this package raises on purpose::
      |   +- LeaseLost
      |   +- ItemsFailed
      +- BrokerUnavailable
+     +- StageStuck
      +- TooManyFailed
      +- DownloadError
          +- FetchFailed
@@ -150,7 +151,7 @@ from twisted_pulp.errors._root import (
     StorageError,
     shown,
 )
-from twisted_pulp.errors._sync import FetchFailed, TooManyFailed
+from twisted_pulp.errors._sync import FetchFailed, StageStuck, TooManyFailed
 
 __all__ = [
     "BindError",
@@ -206,6 +207,7 @@ __all__ = [
     "RetryLater",
     "SettingsError",
     "SizeMismatch",
+    "StageStuck",
     "Stopping",
     "StorageDamaged",
     "StorageError",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted_pulp.errors._root import DownloadError, PulpError
 
-__all__ = ["FetchFailed", "TooManyFailed"]
+__all__ = ["FetchFailed", "StageStuck", "TooManyFailed"]
 
 
 class FetchFailed(DownloadError):
@@ -17,6 +19,22 @@ class FetchFailed(DownloadError):
     def __init__(self, url: str = "", detail: str = "", *, retryable: bool = False) -> None:
         super().__init__(url, detail)
         self.retryable = retryable
+
+
+class StageStuck(PulpError):
+    """
+    A stage waited for what never came, so there is no new version: mend the stage, or give it more patience.
+
+    :ivar stages: names of the classes of those that waited.
+    :ivar seconds: for which nothing moved.
+    """
+
+    def __init__(self, stages: Sequence[str], seconds: float) -> None:
+        super().__init__(stages, seconds)
+        self.stages, self.seconds = tuple(stages), seconds
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.stages)} went on for {self.seconds:g} s while nothing moved"
 
 
 class TooManyFailed(PulpError):

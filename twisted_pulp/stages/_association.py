@@ -14,6 +14,8 @@ __all__ = ["ContentAssociation", "ResolveContents"]
 class ResolveContents(Stage):
     """Let those who wait for the `resolution` of a unit go on."""
 
+    patience = None
+
     async def run(self) -> None:
         """Pass on each unit."""
         async for batch in self.batches(1):
@@ -28,6 +30,8 @@ class ContentAssociation(Stage):
 
     :param draft: the version that is being made.
     """
+
+    patience = None
 
     def __init__(self, draft: Any) -> None:
         self._draft = draft

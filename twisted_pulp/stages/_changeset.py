@@ -95,6 +95,8 @@ class ChangeSet(DeclarativeVersion):
 class _Additions(Stage):
     """Put what is to be added."""
 
+    patience = None
+
     def __init__(self, additions: Iterable[DeclarativeContent] | AsyncIterable[DeclarativeContent]) -> None:
         self._additions = additions
 
@@ -109,6 +111,8 @@ class _Additions(Stage):
 
 class _Reporting(Stage):
     """Report what was added, and what could not be."""
+
+    patience = None
 
     def __init__(self, give: _Give) -> None:
         self._give, self._told = give, 0
@@ -129,6 +133,8 @@ class _Reporting(Stage):
 
 class _Removing(Stage):
     """Remove what is to be removed, and report it."""
+
+    patience = None
 
     def __init__(self, draft: Any, removals: Iterable[Content], give: _Give) -> None:
         self._draft, self._removals, self._give = draft, iter(removals), give

@@ -74,6 +74,16 @@ class Channel:
         """Return how many items can be taken at once."""
         return len(self._items)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for items."""
+        return bool(self._readers)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for room."""
+        return bool(self._putters)
+
     def offer(self, item: Any) -> bool:
         """
         Put *item* if there is room; return whether there was.

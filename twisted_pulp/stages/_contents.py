@@ -20,6 +20,8 @@ class ContentSaver(Stage):
     Override `saving` to save more in that transaction.
     """
 
+    patience = None
+
     async def run(self) -> None:
         """Pass on each unit when it is saved; it then has an id."""
         async for batch in self.batches():
@@ -65,6 +67,8 @@ class ContentSaver(Stage):
 
 class SourceSaver(Stage):
     """Save where the files of units can come from, and which Remote reaches it."""
+
+    patience = None
 
     async def run(self) -> None:
         """Pass on each unit when its sources are saved."""

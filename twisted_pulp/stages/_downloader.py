@@ -59,11 +59,13 @@ class ArtifactDownloader(Stage):
     came wait in the storage's directory for temporaries, known to `Sync.budget`, until `ArtifactSaver` takes them over.
     """
 
+    patience = None
+
     def __init__(self) -> None:
         self._rest: list[DeclarativeContent] = []  # that came when there were others to help
         #: Who waits for which file, by name.
         self._waiting: dict[str, list[_Wanted]] = {}
-        self._within = False
+        self._within = self._admitting = self._shared = False
         self._failed = 0
 
     async def run(self) -> None:
@@ -73,7 +75,7 @@ class ArtifactDownloader(Stage):
         if self._rest or self._helped():
             from twisted_pulp.stages._together import Together
 
-            rest, self._rest = self._rest, []
+            rest, self._rest, self._shared = self._rest, [], True
             await Together(self).run(rest)
 
     def _helped(self) -> bool:
@@ -148,7 +150,9 @@ class ArtifactDownloader(Stage):
             others.append((waiting, artifact))
             return None
         self._waiting[name] = [(waiting, artifact)]
+        self._admitting = True
         await sync.flight.begin(artifact)
+        self._admitting = False
         return self._made(artifact, name)
 
     def _made(self, artifact: DeclarativeArtifact, name: str) -> Download:
@@ -174,6 +178,10 @@ class ArtifactDownloader(Stage):
             return self.put_all(finished) if finished else None
         behind = self._wired().behind
         return None if behind is not None and behind.offer(finished[0]) else self.put(finished[0])
+
+    def _busy(self) -> bool:
+        # What waits for room in the budget is not on its way yet.
+        return (self._shared and super()._busy()) or len(self._waiting) > self._admitting
 
     def _path(self, report: DownloadReport) -> str:
         """Return where the file was to land; the storage may have taken it at once."""

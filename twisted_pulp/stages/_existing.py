@@ -21,6 +21,8 @@ _STRONG = ("sha256", "sha512", "sha384", "blake2b", "sha224")
 class QueryExistingArtifacts(Stage):
     """Find the artifacts that are stored already, so that they are not downloaded again."""
 
+    patience = None
+
     async def run(self) -> None:
         """Pass on each unit with what is stored of it."""
         async for batch in self.batches():
@@ -68,6 +70,8 @@ def known_by(artifact: DeclarativeArtifact, weak: bool) -> tuple[str, str] | Non
 
 class QueryExistingContents(Stage):
     """Find the units that are known already, so that they are not saved again."""
+
+    patience = None
 
     async def run(self) -> None:
         """Pass on each unit, with its id if it has one."""

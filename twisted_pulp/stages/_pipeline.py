@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,15 +10,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_pulp.errors import PulpError
+from twisted_pulp.errors import PulpError, StageStuck
 from twisted_pulp.stages._budget import Budget
 from twisted_pulp.stages._channel import Channel
 from twisted_pulp.stages._declarative import DeclarativeContent
 from twisted_pulp.stages._stage import MINSIZE, Stage, Wires
+from twisted_pulp.stages._watch import Watch
 
 __all__ = ["Pipeline"]
 
 _log = Logger()
+
+#: Seconds that a stage has to come to its end once it is cancelled, before it is cancelled again, or left.
+_TIDYING = 60.0
 
 
 def _checked(stages: Iterable[Stage]) -> tuple[Stage, ...]:
@@ -68,27 +72,41 @@ class Pipeline:
         at = self._index(kind)
         return Pipeline((*self.stages[:at], *self.stages[at + 1 :]))
 
-    async def run(self, reactor: IReactorTime, *, budget: Budget | None = None, capacity: int = MINSIZE) -> None:
+    async def run(
+        self,
+        reactor: IReactorTime,
+        *,
+        budget: Budget | None = None,
+        capacity: int = MINSIZE,
+        signs: Callable[[], object] | None = None,
+    ) -> None:
         """
         Run all stages until the last one is done.
 
         The first error cancels all other stages, and is raised when they have come to their end; so does cancelling
-        this.
+        this. A stage that has not ended a minute later is cancelled once more, and a minute after that it is left
+        behind, with a line in the log, unless its patience is None.
 
         :param reactor: its clock decides how long batches wait.
         :param budget: batches hurry when somebody waits for it; default None.
         :param capacity: items between two stages; default 500.
-        :raises ValueError: when one of the stages is in another pipeline that runs.
+        :param signs: gives what differs while somebody works, beside the items that move; default None.
+        :raises ValueError: when one of the stages is in another pipeline that runs, or has no patience at all.
         :raises RuntimeError: when a stage returns before it has taken all items.
+        :raises StageStuck: when nothing has moved for longer than the patience of a stage that is at something.
         """
         if self.stages:
-            await _Run(self.stages, reactor, budget, capacity).run()
+            await _Run(self.stages, reactor, budget, capacity, signs or _nothing).run()
 
     def _index(self, kind: type[Stage] | None) -> int:
         found = [at for at, stage in enumerate(self.stages) if kind is not None and isinstance(stage, kind)]
         if len(found) != 1:
             raise ValueError(f"{len(found)} stages of {kind}")
         return found[0]
+
+
+def _nothing() -> None:
+    """Show no sign."""
 
 
 async def _ran(stage: Stage) -> None:
@@ -104,15 +122,19 @@ class _Run:
     _reactor: IReactorTime
     _budget: Budget | None
     _capacity: int
+    _signs: Callable[[], object]
     _channels: list[Channel] = field(init=False, factory=list)
     _running: dict[int, Deferred[None]] = field(init=False, factory=dict)
     _failure: Failure | None = field(init=False, default=None)
     _stopping: IDelayedCall | None = field(init=False, default=None)
     _ended: Deferred[None] | None = field(init=False, default=None)
+    _watch: Watch = field(init=False)
 
     async def run(self) -> None:
+        self._watch = Watch(self._reactor, self._stages, self._running, self._signs, self._stuck)
         self._wire()
         try:
+            self._watch.start()
             self._start()
             await self._wait()
         finally:
@@ -130,9 +152,9 @@ class _Run:
 
     def _start(self) -> None:
         # From the first, so that each finds a channel full of items, which costs less than to be told of each.
-        for at in range(len(self._stages)):
-            running = self._running[at] = Deferred.fromCoroutine(_ran(self._stages[at]))
-            running.addCallbacks(self._returned, self._failed, callbackArgs=(self._stages[at],))
+        for at, stage in enumerate(self._stages):
+            running = self._running[at] = Deferred.fromCoroutine(_ran(stage))
+            running.addCallbacks(self._returned, self._failed, callbackArgs=(stage,))
             running.addBoth(self._over, at)
 
     async def _wait(self) -> None:
@@ -144,7 +166,9 @@ class _Run:
                 self._stop(Failure())
 
     def _returned(self, _: None, stage: Stage) -> None:
-        wires = stage._wired()
+        wires = stage._wires
+        if wires is None:  # it was left behind
+            return
         reason = f"{type(stage).__name__} returned before it had taken all items"
         wires.before.desert(reason)
         if len(wires.before):
@@ -167,18 +191,39 @@ class _Run:
             # Whoever calls this may be called by a stage, and what is running cannot be cancelled.
             self._stopping = self._reactor.callLater(0, self._cancel)
 
+    def _stuck(self, stages: Sequence[Stage], seconds: float) -> None:
+        self._stop(Failure(StageStuck([type(stage).__name__ for stage in stages], seconds)))
+
     def _cancel(self) -> None:
+        self._watch.stop()
         for channel in self._channels:
             channel.abort()
         for running in list(self._running.values()):
             running.cancel()
+        if self._late():
+            self._stopping = self._reactor.callLater(_TIDYING, self._urge)
+
+    def _late(self) -> list[int]:
+        return [at for at in self._running if self._stages[at].patience is not None]
+
+    def _urge(self) -> None:
+        """Cancel what a plugin has not ended once more."""
+        self._stopping = self._reactor.callLater(_TIDYING, self._leave)
+        for at in self._late():
+            self._running[at].cancel()
+
+    def _leave(self) -> None:
+        for at in self._late():
+            _log.error("{stage} does not end, and is left behind", stage=type(self._stages[at]).__name__)
+            self._over(None, at)
 
     def _over(self, _: object, at: int) -> None:
-        del self._running[at]
+        self._running.pop(at, None)
         if not self._running and self._ended is not None and not self._ended.called:
             self._ended.callback(None)
 
     def _unwire(self) -> None:
+        self._watch.stop()
         if self._stopping is not None and self._stopping.active():
             self._stopping.cancel()
         for stage in self._stages:

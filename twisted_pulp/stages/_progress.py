@@ -128,6 +128,10 @@ class Progress:
         """All reports, in the order in which they were first asked for."""
         return tuple(self._reports.values())
 
+    def signs(self) -> object:
+        """Return what differs from now on once anything is reported."""
+        return [(each.done, each.bytes, each.total, each.suffix, each.state) for each in self._reports.values()]
+
     def report(self, code: str, message: str, total: int | None = None) -> ProgressReport:
         """Return the report of that *code*; a new one says that *message*, and waits."""
         report = self._reports.get(code)

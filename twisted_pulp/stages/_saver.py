@@ -29,6 +29,7 @@ class ArtifactSaver(Stage):
     However the sync ends, what has been downloaded and verified until then is taken over too: the next sync finds it.
     """
 
+    patience = None
     _log = Logger()
 
     def __init__(self) -> None:

@@ -15,12 +15,14 @@ from twisted_pulp.stages._channel import Channel
 if TYPE_CHECKING:
     from twisted_pulp.stages._sync import Sync
 
-__all__ = ["LINGER", "MINSIZE", "Stage", "Wires"]
+__all__ = ["LINGER", "MINSIZE", "PATIENCE", "Stage", "Wires"]
 
 #: A query for so many keys costs little more than one for a single key; more would only use more memory.
 MINSIZE = 500
 #: Seconds. Nobody notices a tenth; at full speed a batch is full before.
 LINGER = 0.1
+#: Seconds. Whatever a plugin asks for on its way, an answer that takes an hour will not come.
+PATIENCE = 3600.0
 
 
 @frozen
@@ -40,9 +42,12 @@ class Stage:
     Subclasses have a `run`. An instance is in one pipeline at a time.
 
     :ivar sync: the surroundings, once it is part of a sync.
+    :ivar patience: seconds for which it may be at something of its own while nothing else in the pipeline moves; then
+        the pipeline fails with a `StageStuck`. Default 3600; None: for ever.
     """
 
     sync: Sync
+    patience: float | None = PATIENCE
     _wires: Wires | None = None
 
     async def run(self) -> None:
@@ -92,6 +97,11 @@ class Stage:
             await behind.put_all(items)
         elif any(item is None for item in items):
             raise ValueError("None is no item")
+
+    def _busy(self) -> bool:
+        """Return whether it is at something of its own, waiting neither for items nor for room."""
+        wires = self._wired()
+        return not wires.before.awaited and not (wires.behind is not None and wires.behind.crowded)
 
     def _wired(self) -> Wires:
         if self._wires is None:

@@ -1,4 +1,4 @@
-"""Rows 71 to 74 for syncs: very many units, cancelled at any moment, and stages and callbacks that raise."""
+"""Rows 71 to 74 for syncs: very many units, cancelled at any moment, stages and callbacks that raise or never end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from sqlalchemy.exc import OperationalError
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 
-from tests.integration.data import NOW, Data
+from tests.integration.data import NOW, Data, Declared
 from tests.integration.faults.forks import Forks
 from tests.integration.faults.kept import whole
 from tests.integration.faults.memory import peak_of
-from tests.integration.faults.upstream import Upstream
+from tests.integration.faults.upstream import Upstream, sha256
 from tests.leaks import LoggedErrors
+from tests.servers.answers import head
 from tests.servers.reactor import IReactor
-from tests.servers.scripted import Scripted, Stall
-from twisted_pulp.catalog import repositories
+from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, ok
+from twisted_pulp.catalog import repositories, runs
 from twisted_pulp.content import content_type, synchronize
 from twisted_pulp.context import Context
-from twisted_pulp.settings import Remote
+from twisted_pulp.errors import StageStuck
+from twisted_pulp.settings import Remote, Timeouts
 from twisted_pulp.stages import (
     Budget,
     Content,
@@ -56,11 +58,11 @@ async def data(reactor: IReactor, context: Context, tmp_path: Path) -> AsyncIter
     await opened.close()
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(1500)
 @ensureDeferred
 async def test_row_71_many_units(forks: Forks, tmp_path: Path, campaign_count: Callable[[int, int], int]) -> None:
     """Row 71: a sync of very many units stays below 200 MiB."""
-    count = campaign_count(20_000, 200_000)
+    count = campaign_count(20_000, 1_000_000)
     with (tmp_path / "PULP_MANIFEST").open("w") as manifest:
         manifest.writelines(f"some/directory/file-{number}.bin,{number:064x},1000\n" for number in range(count))
     url = f"file://{tmp_path}/PULP_MANIFEST"
@@ -71,7 +73,7 @@ async def test_row_71_many_units(forks: Forks, tmp_path: Path, campaign_count: C
         peaks.append(peak_of(process.pid))
         return not process.running()
 
-    await forks.until(over, 300)
+    await forks.until(over, 1200)
     assert count == process.result()["present"]
     assert 0 < max(peaks) < 200 << 20
 
@@ -171,15 +173,28 @@ class Raising(Stage):
             raise ZeroDivisionError("of a plugin")
 
 
+class Waiting(Stage):
+    """Wait, with the third unit in hand, for what never comes."""
+
+    patience: float | None = 0.2
+
+    async def run(self) -> None:
+        """Do so."""
+        async for batch in self.batches(3):
+            await self.put_all(batch[:2])
+            await Deferred()
+
+
 class Broken(DeclarativeVersion):
-    """A sync with a stage that raises, after so many others."""
+    """A sync with a stage that raises, or waits for ever, after so many others."""
 
     at = 0
+    stage: type[Stage] = Raising
 
     def pipeline(self, draft: Any) -> Pipeline:
         """Insert it."""
         stages = super().pipeline(draft).stages
-        return Pipeline([*stages[: self.at], Raising(), *stages[self.at :]])
+        return Pipeline([*stages[: self.at], self.stage(), *stages[self.at :]])
 
 
 class Refused(ContentSaver):
@@ -223,6 +238,76 @@ async def test_row_74_stage(data: Data, upstream: Upstream, at: int) -> None:
     assert (0, 0) == (made.sync.budget.used_items, made.sync.budget.used_bytes)
     result = await sync_of(data, upstream, data.repository)
     assert (1, 30) == (result.version, result.present)
+
+
+@pytest.mark.parametrize("at", [1, 3, 5, 9])
+@ensureDeferred
+async def test_row_74_stage_that_never_ends(data: Data, upstream: Upstream, at: int) -> None:
+    """
+    Row 74: a stage of a plugin that waits for what never comes fails its own sync, which says which stage that was.
+
+    Another one, and the next one of that repository, are not affected.
+    """
+    made = Broken(content_type("file").first_stage(), data.repository, remote=Remote(url=upstream.url), **data.fields)
+    made.at, made.stage = at, Waiting
+    stuck = made.create()
+    other = await data.catalog.write(repositories.create, "other", "file", NOW)
+    assert 30 == (await sync_of(data, upstream, other)).present
+    with pytest.raises(StageStuck, match=r"Waiting went on for 0\.2 s"):
+        await stuck
+    assert (0, 0) == (made.sync.budget.used_items, made.sync.budget.used_bytes)
+    (run,) = await data.catalog.read(runs.list, data.repository.id)
+    assert "failed" == run.state
+    result = await sync_of(data, upstream, data.repository)
+    assert (1, 30) == (result.version, result.present)
+
+
+def unit(name: str, body: bytes, source: str) -> DeclarativeContent:
+    """Return the unit of one file."""
+    path = name.strip("/")
+    artifact = DeclarativeArtifact(sources=source, relative_path=path, size=len(body), digests={"sha256": sha256(body)})
+    return DeclarativeContent(content=Content(type="file", key=(path,), place=path), artifacts=(artifact,))
+
+
+class Resolving(Stage):
+    """Wait for each unit before the next one is put."""
+
+    patience: float | None = 0.2
+
+    def __init__(self, units: list[DeclarativeContent]) -> None:
+        self._units = units
+
+    async def run(self) -> None:
+        """Do so."""
+        for each in self._units:
+            await self.put(each)
+            await each.resolution()
+
+
+@ensureDeferred
+async def test_row_74_slow_download(data: Data, scripted: Scripted) -> None:
+    """Row 74: a stage that waits for a unit is not stuck while its file is on its way, however long that takes."""
+    body = b"x" * 20
+    scripted.on(b"/file", [(Send(head(200, [(b"Content-Length", b"20")])), SendSlowly(body, delay=0.05))])
+    first = Resolving([unit("file", body, scripted.url("/file"))])
+    version = await DeclarativeVersion(first, data.repository, remote=Remote(), **data.fields).create()
+    assert 1 == version.present
+
+
+@ensureDeferred
+async def test_row_74_hook_that_never_ends(data: Data, scripted: Scripted) -> None:
+    """Row 74: a list of mirrors that never comes is waited for until its time is over, and the files come without."""
+    scripted.default = lambda request: ok(request.path)
+    asked: list[object] = []
+
+    def mirrors(remote: object) -> Deferred[list[str]]:
+        asked.append(remote)
+        return Deferred()
+
+    remote = Remote(url=scripted.url("/slow/"), mirror_list=mirrors, timeouts=Timeouts(hook=0.2))
+    first = Declared([unit(name, name.encode(), scripted.url(name)) for name in ("/a", "/slow/b", "/c")])
+    version = await DeclarativeVersion(first, data.repository, remote=remote, **data.fields).create()
+    assert ([remote], 3) == (asked, version.present)
 
 
 @ensureDeferred

@@ -12,6 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
 
 from tests.leaks import LoggedErrors
+from twisted_pulp.errors import StageStuck
 from twisted_pulp.stages import Budget, Content, DeclarativeArtifact, DeclarativeContent, Pipeline, Stage
 
 
@@ -350,6 +351,112 @@ def test_swallowed_cancel(clock: Clock) -> None:
     running.done.cancel()
     clock.advance(0)
     assert running.outcome[0].check(CancelledError)
+
+
+# What is stuck
+
+
+@define(eq=False)
+class Stuck(Stage):
+    """Take one item, and wait for what never comes, however often that is cancelled."""
+
+    patience: float | None = 100.0
+    ends: int = 1
+    cancelled: int = field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Wait."""
+        async for _ in self.items():
+            while self.cancelled < self.ends:
+                try:
+                    await Deferred()
+                except CancelledError:
+                    self.cancelled += 1
+            raise CancelledError
+
+
+@pytest.mark.parametrize("more", [0, 2000])
+def test_stuck(clock: Clock, more: int) -> None:
+    """A stage that waits while nothing moves fails the pipeline when its patience ends, and not before."""
+    running = start(clock, Put(range(1 + more)), Pass(), stuck := Stuck(), Collect())
+    clock.pump([1] * 100)
+    assert [] == running.outcome
+    clock.pump([1] * 20)
+    error = running.outcome[0].value
+    assert (StageStuck, ("Stuck",), 100) == (type(error), error.stages, error.seconds)
+    assert "Stuck went on for 100 s while nothing moved" == str(error)
+    assert 1 == stuck.cancelled
+    assert not clock.getDelayedCalls()
+
+
+def test_stuck_together(clock: Clock) -> None:
+    """Who waits for a unit that a stuck stage has is named as well, once its own patience has ended."""
+
+    class First(Stage):
+        patience = 50.0
+
+        async def run(self) -> None:
+            parent = unit()
+            await self.put(parent)
+            await parent.resolution()
+
+    running = start(clock, First(), Stuck(55.0))
+    clock.pump([1] * 55)
+    assert ("First",) == running.outcome[0].value.stages
+    running = start(clock, First(), Stuck(50.0))
+    clock.pump([1] * 60)
+    assert "First and Stuck went" in str(running.outcome[0].value)
+
+
+def test_not_stuck(clock: Clock) -> None:
+    """Nobody is stuck while an item moves, a sign changes, or one is busy whose patience does not end."""
+
+    class Lingering(Stage):
+        async def run(self) -> None:
+            async for item in self.items():
+                await deferLater(self._wired().reactor, 90)
+                await self.put(item)
+
+    slow = start(clock, Put(range(3)), Lingering(), Stuck(1000.0))
+    telling = start(clock, Put([1]), Stuck(), signs=clock.seconds)
+    first = Put([1], Deferred())
+    first.patience = 100
+    patient = start(clock, first, Stuck(None))
+    clock.pump([1] * 900)
+    for running in (slow, telling, patient):
+        assert [] == running.outcome
+        running.done.cancel()
+        clock.advance(0)
+        assert running.outcome[0].check(CancelledError)
+    assert not clock.getDelayedCalls()
+
+
+def test_process_slept(clock: Clock) -> None:
+    """A clock that leaps, since the process slept, makes nobody stuck."""
+    running = start(clock, Put([1]), Stuck())
+    clock.pump([1] * 50)
+    clock.advance(10_000)
+    assert [] == running.outcome
+    clock.pump([1] * 100)
+    assert running.outcome[0].check(StageStuck)
+
+
+@pytest.mark.parametrize(("ends", "seconds"), [(1, 0), (2, 60), (3, 120)])
+def test_slow_to_end(clock: Clock, logged_errors: LoggedErrors, ends: int, seconds: int) -> None:
+    """A stage that does not end is cancelled once more after a minute, and left behind after another, which is said."""
+    running = start(clock, Put([1]), stuck := Stuck(ends=ends), Collect())
+    running.done.cancel()
+    clock.pump([0, *[1] * seconds][:-1])
+    assert seconds == 0 or [] == running.outcome
+    clock.pump([0, 1])
+    assert [CancelledError] == [failure.type for failure in running.outcome]
+    assert min(ends, 2) == stuck.cancelled
+    assert not clock.getDelayedCalls()
+
+
+def test_no_patience(clock: Clock) -> None:
+    """A stage without any patience is a mistake."""
+    assert start(clock, Put([1]), Stuck(0.0)).outcome[0].check(ValueError)
 
 
 # What is cancelled

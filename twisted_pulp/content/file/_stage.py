@@ -36,6 +36,8 @@ class ManifestStage(Stage):
     :param force: whether it is read although nothing has changed; default false.
     """
 
+    patience = None
+
     def __init__(self, force: bool = False) -> None:
         super().__init__()
         self._force = force
