@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,9 @@ from tests.integration.process import Start
 from tests.servers.reactor import IReactor
 from twisted_pulp.catalog import Catalog, Lock
 from twisted_pulp.errors import CatalogError
+
+#: Seconds that a busy machine may keep everybody.
+SLACK = 20
 
 
 @async_yield_fixture
@@ -102,6 +106,27 @@ opening = Catalog.open(reactor, sys.argv[1]).addCallback(lambda catalog: catalog
 opening.addCallback(lambda lock: print("locked", flush=True))
 reactor.run()
 """
+WATCHING = """
+import sys
+from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater
+from twisted_pulp.catalog import Catalog
+
+async def main():
+    catalog = await Catalog.open(reactor, sys.argv[1], lease=2)
+    lock = await catalog.lock("a")
+    print("locked", flush=True)
+    while await lock.held():
+        await deferLater(reactor, 0.05)
+    print("lost", flush=True)
+    await lock.release()
+    again = await catalog.lock("a")
+    print("locked again", await again.held(), flush=True)
+
+reactor.callWhenRunning(lambda: ensureDeferred(main()))
+reactor.run()
+"""
 
 
 async def test_killed(catalog: Catalog, database: str, start_command: Start, reactor: IReactor) -> None:
@@ -112,3 +137,25 @@ async def test_killed(catalog: Catalog, database: str, start_command: Start, rea
     await soon(reactor, waiting)
     holder.close()
     await (await waiting).release()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_paused(database: str, start_command: Start, reactor: IReactor) -> None:
+    """The lock of a process that stands still is another's after a lease; once it wakes it knows, and waits for it."""
+    holder = start_command(database, program=WATCHING)
+    await holder.until(lambda: holder.lines)
+    catalog = await Catalog.open(reactor, database, lease=2)
+    try:
+        waiting = catalog.lock("a")
+        await soon(reactor, waiting)
+        holder.send(signal.SIGSTOP)
+        paused = reactor.seconds()
+        lock = await waiting
+        assert reactor.seconds() - paused < 2 + SLACK
+        holder.send(signal.SIGCONT)
+        await holder.until(lambda: "lost" in holder.lines)
+        assert await lock.held()
+        await lock.release()
+        await holder.until(lambda: "locked again True" in holder.lines)
+    finally:
+        await catalog.close()

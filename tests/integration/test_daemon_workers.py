@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,10 @@ def daemon(start_command: Start, reactor: IReactor, tmp_path: Path) -> Daemon:
     return Daemon(start_command, reactor, tmp_path / "data")
 
 
-async def begun(daemon: Daemon, tmp_path: Path, more: str = "") -> int:
+async def begun(daemon: Daemon, tmp_path: Path, more: str = "", lease: int = 60) -> int:
     """Start it with two workers, wait until these are ready, and return its port."""
     path = tmp_path / "settings.toml"
-    limits = "[limits]\nreserve = 0\ngrace = 5\n"
+    limits = f"[limits]\nreserve = 0\ngrace = 5\nlease = {lease}\n"
     path.write_text(f'workers = 2\n{more}\n[ssrf]\nallow = ["127.0.0.1"]\n{limits}')
     port = await daemon.start("--config", path)
     await daemon.process.until(lambda: set(workers(daemon)) == {"1", "2"}, 90)
@@ -154,6 +156,42 @@ async def test_killed_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path,
     assert not set(both) & set(await pids(daemon, port))
     assert 4 == len(held)
     assert 0 == await daemon.end(signal.SIGTERM)
+
+
+#: Seconds after which a process that says nothing is killed, and seconds that a busy machine may take.
+LEASE, SLACK = 4, 30
+
+
+@pytest.mark.leaves_partials
+@pytest.mark.limit(180)
+@ensureDeferred
+async def test_paused_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path, reactor: IReactor) -> None:
+    """A worker that stands still in a sync is killed with its lock on a file, and the sync done to its end."""
+    lines = "".join(f"{name},{DIGEST},{len(BODY)}\n" for name in "ab")
+    scripted.on(b"/PULP_MANIFEST", [ok(lines.encode())])
+    scripted.default = lambda request: ok(BODY) if gets(scripted) > 1 else (Stall(),)
+    port = await begun(daemon, tmp_path, f'[remotes.up]\nurl = "{scripted.url("/PULP_MANIFEST")}"\n', LEASE)
+    assert 201 == (await daemon.post(port, "/api/v1/repositories", {"name": "one", "type": "file"})).status
+    job = (await daemon.post(port, "/api/v1/syncs", {"repository": "one", "remote": "up"})).headers["location"]
+    await daemon.process.until(lambda: gets(scripted), 60)
+    with closing(sqlite3.connect(daemon.data / "catalog.sqlite")) as database:
+        ((holder,),) = database.execute("SELECT holder FROM job WHERE state = 'running'").fetchall()
+    nodes = (await daemon.document(port, "/api/v1/cluster"))["nodes"]
+    (pid,) = (each["pid"] for each in nodes if each["name"] == holder)
+    os.kill(pid, signal.SIGSTOP)
+    paused = reactor.seconds()
+    await daemon.until(port, job, "completed", 90)
+    assert reactor.seconds() - paused < 2 * LEASE + SLACK
+    assert not lives(pid)
+    assert daemon.process.out.count("says nothing any more, and was killed") == 1
+    assert 1 == (await daemon.document(port, job))["result"]["version"]
+    await daemon.process.until(lambda: daemon.process.out.count("ready [worker=") == 3, 90)
+    assert 0 == await daemon.end(signal.SIGTERM)
+
+
+def gets(scripted: Scripted) -> int:
+    """Return how many files were asked for."""
+    return sum(b"MANIFEST" not in each.path for each in scripted.requests)
 
 
 @pytest.mark.leaves_partials

@@ -40,13 +40,13 @@ class Catalog:
     :ivar key: what seals secrets; None: there must be none.
     """
 
-    def __init__(self, reactor: Any, database: Database, key: Key | None, patience: float) -> None:
+    def __init__(self, reactor: Any, database: Database, key: Key | None, patience: float, lease: float) -> None:
         self._reactor, self._database, self._patience = reactor, database, patience
         self.url, self.dialect, self.key = database.url, database.dialect, key
         self._writers = Threads(reactor, database.writers, "catalog writer")
         self._readers = Threads(reactor, database.readers, "catalog reader")
         self._lockers = Threads(reactor, _LOCKERS, "catalog lock")
-        self._locks = Locks(reactor, database, self._lockers, patience)
+        self._locks = Locks(reactor, database, self._lockers, patience, lease)
         self._waiting: set[Deferred[Lock]] = set()
         self._working: dict[Work[Any], Deferred[Any]] = {}
         self._closing: Deferred[None] | None = None
@@ -61,6 +61,7 @@ class Catalog:
         patience: float = PATIENCE,
         durable: bool = True,
         connections: int = 8,
+        lease: float = 60.0,
     ) -> Deferred[Catalog]:
         """
         Open the database at *url*, and make its tables or bring them up to date where needed.
@@ -72,11 +73,13 @@ class Catalog:
         :param durable: whether what was committed in an SQLite file is on the disk, also when the machine loses power;
             default true. PostgreSQL settles that itself.
         :param connections: to PostgreSQL for transactions, at most, from 2; half of them write. Default 8.
+        :param lease: seconds after which a process that stands still loses its locks on PostgreSQL; the same for all.
+            Default 60.
         :raises SettingsError: *url* is none of these.
         :raises CatalogError: what keeps it from being opened.
         """
-        database = database_at(url, durable, connections)
-        return Deferred.fromCoroutine(cls(reactor, database, key, patience)._opened())
+        database = database_at(url, durable, connections, lease)
+        return Deferred.fromCoroutine(cls(reactor, database, key, patience, lease)._opened())
 
     async def _opened(self) -> Catalog:
         try:
@@ -107,7 +110,8 @@ class Catalog:
         Wait for the lock of this *name*, which one in all processes holds at a time; give it back by its `release`.
 
         On SQLite it is an flock on a file in ``locks`` beside the database, on PostgreSQL an advisory lock on a
-        connection of its own. Who waits may be cancelled, and those of one process take turns.
+        connection of its own, which a process loses that says nothing for a lease. Who waits may be cancelled, and
+        those of one process take turns.
         """
         self._check_open()
         d = Deferred.fromCoroutine(self._locks.take(name))

@@ -73,12 +73,13 @@ def visible(url: URL) -> str:
     return url.set(query=query).render_as_string(hide_password=True)
 
 
-def database_at(text: str, durable: bool = True, connections: int = 8) -> Database:
+def database_at(text: str, durable: bool = True, connections: int = 8, lease: float = 60.0) -> Database:
     """
     Get ready for the database at the URL *text*; nothing is connected yet.
 
     :param durable: whether an SQLite file is brought to the disk by each transaction.
     :param connections: to a server, at most.
+    :param lease: seconds after which a process that stands still keeps nothing on a server.
     :raises SettingsError: see `address`.
     """
     url = address(text)
@@ -88,4 +89,4 @@ def database_at(text: str, durable: bool = True, connections: int = 8) -> Databa
         return sqlite(url, durable)
     from twisted_pulp.catalog._engine_postgresql import postgresql
 
-    return postgresql(url, connections)
+    return postgresql(url, connections, lease)

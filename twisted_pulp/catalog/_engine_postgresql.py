@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 import functools
+from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from twisted_pulp.catalog._engine import Database, visible
 from twisted_pulp.errors import CatalogError, CatalogFull, CatalogLocked, CatalogUnavailable
 
-__all__ = ["postgresql"]
+__all__ = ["NAMED", "postgresql"]
 
 # A server that has gone without a word is noticed after half a minute, not after hours.
 _CONNECT: dict[str, Any] = {
     "connect_timeout": 10,
-    "application_name": "twisted_pulp",
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICT = {"40001", "40P01", "55P03"}
-_GONE = {"57P01", "57P02", "57P03", "57P05", "53300"}
+_GONE = {"57P01", "57P02", "57P03", "57P05", "53300", "25P03"}
+#: What `pg_stat_activity` shows of the connections of one process, before a word that no other process has.
+NAMED = "twisted_pulp "
+#: Seconds at least for which a transaction may do nothing; who stands still in one keeps others waiting for longer.
+_IDLE = 30.0
 
 
-def postgresql(url: URL, connections: int) -> Database:
-    """Get ready for the server of *url*; half of the *connections* write."""
+def postgresql(url: URL, connections: int, lease: float) -> Database:
+    """
+    Get ready for the server of *url*; half of the *connections* write.
+
+    :param lease: seconds after which a transaction of a process that stands still is ended.
+    """
+    connect = {**_CONNECT, "application_name": NAMED + token_hex(8)}
     engine = create_engine(
         url,
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        connect_args=_CONNECT,
+        connect_args=connect,
     )
+    event.listen(engine, "connect", functools.partial(_connected, max(lease, _IDLE)))
     return Database(
         url=visible(url),
         dialect="postgresql",
         path=None,
-        connect=_CONNECT,
+        connect=connect,
         writing=engine,
         reading=engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True),
         writers=connections // 2,
@@ -49,6 +59,12 @@ def postgresql(url: URL, connections: int) -> Database:
         sound=None,
         meaning=functools.partial(_meaning, visible(url)),
     )
+
+
+def _connected(idle: float, connection: Any, _: object) -> None:
+    connection.autocommit = True
+    connection.execute(f"SET idle_in_transaction_session_timeout = {idle * 1000:.0f}")
+    connection.autocommit = False
 
 
 def _meaning(where: str, error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:

@@ -10,11 +10,12 @@ from typing import Protocol
 from urllib.parse import quote
 
 from attrs import define, field
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
 
 from twisted_pulp.catalog._engine import Database
 from twisted_pulp.catalog._threads import Threads
@@ -24,6 +25,8 @@ __all__ = ["Lock", "Locks"]
 
 #: Seconds between two looks whether another process has given a lock back: at first, and at most.
 _FIRST, _LONGEST = 0.02, 0.5
+#: How many times within a lease a server is told that we live, but every so many seconds at least.
+_BEATS, _SELDOM = 3, 5.0
 _LONGEST_NAME = 200
 
 
@@ -64,36 +67,6 @@ class _FileHold:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)  # the file stays: to remove it would let two have "the" lock
-
-
-@define(eq=False)
-class _AdvisoryHold:
-    """PostgreSQL's advisory lock, on a connection of its own; the server gives it back when that ends."""
-
-    _engine: Engine
-    _key: int
-    _connection: Connection | None = field(init=False, default=None)
-
-    def take(self) -> bool:
-        if self._connection is None:
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        return self._ask("SELECT pg_try_advisory_lock(:key)")
-
-    def held(self) -> bool:
-        # Whoever has it may take it again; on a connection that has gone nobody has anything.
-        try:
-            return self._ask("SELECT pg_try_advisory_lock(:key)") and self._ask("SELECT pg_advisory_unlock(:key)")
-        except SQLAlchemyError:
-            return False
-
-    def give(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()  # without a pool, this ends it
-
-    def _ask(self, question: str) -> bool:
-        assert self._connection is not None
-        return bool(self._connection.scalar(text(question), {"key": self._key}))
 
 
 @define(eq=False)
@@ -139,12 +112,20 @@ class Locks:
     :param reactor: its clock.
     :param database: where the locks are.
     :param threads: where what may block is done.
+    :param patience: seconds for which a lost connection is tried again.
+    :param lease: seconds after which a process that says nothing loses its locks, where these are a server's.
     """
 
-    def __init__(self, reactor: IReactorTime, database: Database, threads: Threads, patience: float) -> None:
+    _log = Logger()
+
+    def __init__(
+        self, reactor: IReactorTime, database: Database, threads: Threads, patience: float, lease: float
+    ) -> None:
         self._reactor, self._database, self._threads, self._patience = reactor, database, threads, patience
+        self._lease = lease
         self._turns: dict[str, DeferredLock] = {}
         self._held: set[Lock] = set()
+        self._telling: LoopingCall | None = None
 
     async def take(self, name: str) -> Lock:
         """Wait for the lock of this *name*, however long, and return it."""
@@ -161,6 +142,7 @@ class Locks:
             raise
         lock = Lock(name, hold, self._threads, self._given)
         self._held.add(lock)
+        self._tell()
         return lock
 
     async def _waited(self, hold: _Hold) -> None:
@@ -185,8 +167,24 @@ class Locks:
         for lock in list(self._held):
             await lock.release()
 
+    def _tell(self) -> None:
+        """Tell the server that we live, from now on."""
+        if self._telling is None and self._database.path is None:
+            self._telling = LoopingCall(self._told)
+            self._telling.clock = self._reactor
+            self._telling.start(min(self._lease / _BEATS, _SELDOM), now=False).addErrback(
+                lambda why: self._log.failure("the server is not told any more that locks are held", failure=why)
+            )
+
+    def _told(self) -> Deferred[list[bool]]:
+        holds = [lock._hold for lock in self._held]
+        return Deferred.fromCoroutine(self._threads.call(lambda: [hold.held() for hold in holds]))
+
     def _given(self, lock: Lock) -> None:
         self._held.discard(lock)
+        if not self._held and self._telling is not None:
+            telling, self._telling = self._telling, None
+            telling.stop()
         self._next(lock.name)
 
     def _next(self, name: str) -> None:
@@ -198,8 +196,10 @@ class Locks:
     def _hold(self, name: str) -> _Hold:
         digest = hashlib.sha256(name.encode()).digest()
         if self._database.path is None:
+            from twisted_pulp.catalog._advisory import AdvisoryHold
+
             engine = create_engine(self._database.writing.url, poolclass=NullPool, connect_args=self._database.connect)
-            return _AdvisoryHold(engine, int.from_bytes(digest[:8], signed=True))
+            return AdvisoryHold(engine, int.from_bytes(digest[:8], signed=True), self._lease, self._reactor.seconds)
         plain = quote(name, safe=" ")
         plain = plain if len(plain) <= _LONGEST_NAME and plain not in {".", ".."} else digest.hex()
         return _FileHold(os.path.join(os.path.dirname(self._database.path), "locks", plain or "-"))

@@ -32,6 +32,7 @@ class Claims:
     :param catalog: where the claims are.
     :param holder: who this is; two processes that live never have one name.
     :param lease: seconds after which a holder that says nothing is taken to be dead; default 60.
+    :param dead: tells of a holder that it is known to be dead; default: nothing is known.
     :param others: tells whether other processes are there at all; default: they are.
     """
 
@@ -42,6 +43,7 @@ class Claims:
     holder: str
     lease: float = field(kw_only=True, default=60.0)
     _others: Callable[[], object] = field(kw_only=True, default=lambda: True)
+    _dead: Callable[[str], bool] = field(kw_only=True, default=lambda holder: False)
     _held: dict[str, bool] = field(init=False, factory=dict)  # names, and whether the catalog has said so
     _seen: dict[str, tuple[Claim, float]] = field(init=False, factory=dict)
     _beating: LoopingCall | None = field(init=False, default=None)
@@ -104,7 +106,8 @@ class Claims:
         if name not in self._seen:
             return False
         row, since = self._seen[name]
-        return row.holder == self.holder or self._reactor.seconds() - since >= self.lease
+        gone = row.holder == self.holder or self._dead(row.holder)
+        return gone or self._reactor.seconds() - since >= self.lease
 
     def forget(self, names: Collection[str]) -> None:
         """Wait for *names* no more."""

@@ -53,6 +53,7 @@ class Shares:
     :param pool: of the connections.
     :param holder: who this is.
     :param lease: seconds after which one that says nothing is taken to be dead; default 60.
+    :param dead: tells of a holder that it is known to be dead; default: nothing is known.
     :param others: tells whether others are there at all; default: they are.
     """
 
@@ -64,6 +65,7 @@ class Shares:
     holder: str
     lease: float = field(kw_only=True, default=60.0)
     _others: Callable[[], object] = field(kw_only=True, default=lambda: True)
+    _dead: Callable[[str], bool] = field(kw_only=True, default=lambda holder: False)
     _hosts: dict[str, _Host] = field(init=False, factory=dict)
     _seen: dict[tuple[str, str], tuple[int, float]] = field(init=False, factory=dict)
     _lock: DeferredLock = field(init=False, factory=DeferredLock)
@@ -159,7 +161,7 @@ class Shares:
         if beat != row.beat:
             since = now
         self._seen[key] = row.beat, since
-        return bool(now - since >= self.lease)
+        return bool(now - since >= self.lease) or self._dead(row.holder)
 
     def _wanted(self, host: _Host) -> int:
         return min(int(host.cap.wanted), int(host.cap.limit))

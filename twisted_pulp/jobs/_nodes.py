@@ -90,6 +90,7 @@ class Nodes:
     _started: float = field(init=False)
     _heard: dict[str, tuple[int, float]] = field(init=False, factory=dict)
     _others: tuple[Node, ...] = field(init=False, default=())
+    _silent: frozenset[str] = field(init=False, default=frozenset())
     _rounds: Rounds = field(init=False)
     _told: bool = field(init=False, default=False)
 
@@ -101,6 +102,10 @@ class Nodes:
     def others(self) -> tuple[Node, ...]:
         """The other nodes that lived when it was looked last."""
         return self._others
+
+    def dead(self, name: str) -> bool:
+        """Return whether the node *name* had said nothing for a lease when it was looked last."""
+        return name in self._silent
 
     def count(self, role: str) -> int:
         """Return how many nodes do *role*, with this one, when it was looked last."""
@@ -161,6 +166,7 @@ class Nodes:
             if now - heard[row.name][1] >= self.lease * _FORGOTTEN and row.name != self.name:
                 await self._catalog.write(nodes.forget, row)
         living = tuple(_node(row, True) for row in rows if row.name != self.name and self._lives(row))
+        self._silent = frozenset(row.name for row in rows if not self._lives(row))
         before, self._others = self._others, living
         if [each.name for each in before] != [each.name for each in living]:
             self.changed()

@@ -124,6 +124,7 @@ class Parts:
             storage=settings.storage,
             key=settings.key,
             connections=settings.limits.database,
+            lease=settings.limits.lease,
             write="worker" in settings.roles and self._member is None,
             wait=False,
             fsync="full",

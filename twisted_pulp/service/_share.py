@@ -19,7 +19,7 @@ def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> Non
     :param closing: called with what gives them back.
     """
     nodes, lease, catalog = running.nodes, running.settings.limits.lease, running.data.catalog
-    others: dict[str, Any] = {"lease": lease, "others": lambda: nodes.others}
+    others: dict[str, Any] = {"lease": lease, "others": lambda: nodes.others, "dead": nodes.dead}
     running.claims = Claims(running.reactor, catalog, nodes.name, **others)
     closing(running.claims.close)
     if running.streamer is not None:

@@ -12,6 +12,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -19,6 +20,8 @@ __all__ = ["WorkerProcess"]
 
 #: Seconds from a death to the next start: at first, and at most; who has lived so long begins at first again.
 _FIRST, _LONGEST = 0.5, 30.0
+#: How many times within a lease it is looked whether it has said anything.
+_LOOKS = 3
 #: The descriptor by which it tells what it counts.
 NEWS = 3
 _PROGRAM = ("-m", "twisted_pulp.service._worker_main")
@@ -31,12 +34,14 @@ class WorkerProcess(ProcessProtocol):
     """
     One worker process: started, told what to do, and started again when it dies.
 
-    It ends with the daemon, however that ends, since its standard input does.
+    One that says nothing for a lease stands still, with its locks on files, and is killed. It ends with the daemon,
+    however that ends, since its standard input does.
 
     :param number: from 1.
     :param orders: what it is to be, as plain data: its first line.
     :param write: called with each line of its log.
     :param counted: called with what it has counted.
+    :param lease: seconds.
     :ivar jobs: that it ran when it said so last.
     """
 
@@ -47,6 +52,7 @@ class WorkerProcess(ProcessProtocol):
     _orders: Mapping[str, Any]
     _write: Callable[[str], object]
     _counted: Callable[[Mapping[str, Any]], object]
+    _lease: float
     jobs: int = field(init=False, default=0)
     transport: Any = field(init=False, default=None)
     _ended: Deferred[None] | None = field(init=False, default=None)
@@ -55,6 +61,8 @@ class WorkerProcess(ProcessProtocol):
     _began: float = field(init=False, default=0.0)
     _pause: float = field(init=False, default=_FIRST)
     _again: Any = field(init=False, default=None)
+    _watch: LoopingCall | None = field(init=False, default=None)
+    _silent: int = field(init=False, default=0)
 
     @property
     def alive(self) -> bool:
@@ -114,15 +122,34 @@ class WorkerProcess(ProcessProtocol):
 
     def _said(self, descriptor: int, line: bytes) -> None:
         if descriptor == NEWS:
+            self._lives()
             news = msgspec.json.decode(line)
             self.jobs = news.pop("running", self.jobs)
             self._counted(news)
         else:
             self._write(line.decode("utf-8", "replace"))
 
+    def _lives(self) -> None:
+        self._silent = 0
+        if self._watch is None:  # from its first word on: nobody knows how long it takes to begin
+            self._watch = LoopingCall(self._look)
+            self._watch.clock = self._reactor
+            self._watch.start(self._lease / _LOOKS, now=False)
+
+    def _look(self) -> None:
+        # Looks are counted, not seconds: when we have stood still ourselves it has had no time to say anything.
+        self._silent += 1
+        if self._silent > _LOOKS:
+            self._log.warn("worker {number} says nothing any more, and was killed", number=self.number)
+            self._silent = 0
+            self.kill()
+
     def processEnded(self, reason: Failure) -> None:
         """Start it again after a while, unless it was to end."""
         ended, self._ended, self.jobs = self._ended, None, 0
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
         if not self._stopping:
             self._log.warn("worker {number} has ended: {reason}", number=self.number, reason=reason.getErrorMessage())
             lived = self._reactor.seconds() - self._began

@@ -3,7 +3,7 @@ The program of a worker process.
 
 Its standard input has what it is to be, a document in the first line, and then what it is told: "wake", "reload",
 "stop SECONDS". When that ends, the daemon is no more, and neither is it. Its log goes to standard output, and what it
-counts to descriptor 3.
+counts to descriptor 3: a line every two seconds, with nothing in it if need be, so that the daemon knows that it lives.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from twisted_pulp.settings import Settings
 
 __all__ = ["Orders", "main"]
 
-#: Seconds between two reports of what was counted.
-_EVERY = 2.0
+#: Seconds between two reports of what was counted, and how many there are within a lease at least.
+_EVERY, _BEATS = 2.0, 6
 _DAEMONS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
@@ -88,21 +88,18 @@ class Post(LineOnlyReceiver):
         """Report what is counted, from now on."""
         self._call = LoopingCall(self.report)
         self._call.clock = self._reactor
-        self._call.start(_EVERY, now=False)
+        self._call.start(min(_EVERY, self._service.settings.limits.lease / _BEATS), now=False)
 
     def report(self) -> None:
         """Tell what was counted since the last time."""
         parts = self._service.parts
-        if self._tally is None:
-            if parts is None:
-                return
+        if self._tally is None and parts is not None:
             self._tally = Tally(parts.metrics)
-        news = self._tally.news()
+        news = {} if self._tally is None else self._tally.news()
         jobs = 0 if parts is None or parts.worker is None else parts.worker.running
         if jobs != self._jobs:
             news["running"] = self._jobs = jobs
-        if news:
-            self.sendLine(msgspec.json.encode(news))  # type: ignore[no-untyped-call]
+        self.sendLine(msgspec.json.encode(news))  # type: ignore[no-untyped-call]
 
     def lineReceived(self, line: bytes) -> None:
         """Do what the daemon says."""

@@ -56,7 +56,7 @@ class Workers:
         for number in range(1, running.settings.workers + 1):
             orders = {**self._orders, "number": number}
             counted = partial(add, running.metrics)
-            self._processes.append(WorkerProcess(running.reactor, number, orders, self._write, counted))
+            self._processes.append(WorkerProcess(running.reactor, number, orders, self._write, counted, limits.lease))
 
     def _room(self, reason: str | None) -> None:
         health = self._running.health

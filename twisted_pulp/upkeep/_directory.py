@@ -82,6 +82,7 @@ class Opening:
     :ivar storage: path of the directory with the bytes, or URL of a bucket; default None: ``storage`` in the directory.
     :ivar key: path of the file with the key for secrets; default None: ``key`` in the directory.
     :ivar connections: to a database on a server, at most; default 8.
+    :ivar lease: seconds after which a process that stands still loses its locks of such a database; default 60.
     :ivar fsync: of the storage: "full" (default), "file" or "none"; with "none" the catalog is not durable either.
     :ivar write: whether this process is the one that writes; what a killed one has left is then cleaned up. Default
         false.
@@ -96,6 +97,7 @@ class Opening:
     storage: str | None = None
     key: str | None = None
     connections: int = 8
+    lease: float = 60.0
     fsync: Literal["none", "file", "full"] = "full"
     write: bool = False
     wait: bool = True
@@ -129,7 +131,12 @@ class Opening:
         key = LateKey(self.key or os.path.join(self._path, "key"))
         durable = self.fsync != "none"
         catalog = await Catalog.open(
-            self._reactor, url, key=cast(Key, key), durable=durable, connections=self.connections
+            self._reactor,
+            url,
+            key=cast(Key, key),
+            durable=durable,
+            connections=self.connections,
+            lease=self.lease,
         )
         self._open.append(catalog.close)
         if self.write:

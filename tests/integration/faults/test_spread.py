@@ -108,21 +108,40 @@ async def test_killed(start_cluster: StartCluster, upstream: Upstream, postgres:
 
 @ensureDeferred
 async def test_paused(start_cluster: StartCluster, upstream: Upstream, postgres: Postgres, reactor: IReactor) -> None:
-    """Row 66: one that stands still for more than its lease loses what it does; when it wakes, it commits nothing."""
+    """
+    Row 66: a sync whose worker stands still another does to the end, although the first has the repository's lock.
+
+    When that one wakes it commits nothing, and does the next job.
+    """
+    upstream.add(6)
+    path = next(iter(upstream.files))
+    place = f"/pool/{path.replace(' ', '%20')}".encode()
     gate: Deferred[None] = Deferred()
-    cluster, holder, other, uids = await contended(start_cluster, upstream, postgres, gate)
+    upstream.server.on(place, [(Until(gate), *ok(upstream.files[path])), ok(upstream.files[path])])
+    cluster = start_cluster(limits={"jobs": 1, "lease": LEASE})
+    members = await cluster.grow(3)
+    await remote(members[0], upstream)
+    uid = await sync(members[0], "first")
+    holder = await cluster.until(lambda: gets(upstream)[place] and running(cluster, postgres, uid))
+    others = [each for each in members if each is not holder]
     holder.pause()
-    assert "completed" == (await cluster.ended(uids[1], other))["state"]
-    assert 2 == max(gets(upstream).values())
-    await cluster.until(lambda: running(cluster, postgres, uids[0]) is other)
+    paused = reactor.seconds()
+    job = await cluster.ended(uid, others[0])
+    assert ("completed", 1, 6) == (job["state"], job["result"]["version"], job["result"]["added"])
+    assert reactor.seconds() - paused < 2 * LEASE + SLACK
+    assert any("says nothing any more: its locks are taken" in each.out for each in others)
     gate.callback(None)
     holder.resume()
-    job = await cluster.ended(uids[0], other)
-    assert ("completed", 4, 0) == (job["state"], job["result"]["added"], job["result"]["downloaded"])
-    versions = (await other.document("/api/v1/repositories/first/versions"))["items"]
-    assert [4] == [each["present"] for each in versions if each["number"]]
-    assert 5 == gets(upstream).total()
-    assert 4 == len(whole(cluster.directory / "storage"))
+    for each in others:
+        await each.stop()
+    again = await sync(holder, "second")
+    assert ("completed", 6) == ((job := await cluster.ended(again, holder))["state"], job["result"]["added"])
+    versions = (await holder.document("/api/v1/repositories/first/versions"))["items"]
+    assert [(1, 6)] == [(each["number"], each["present"]) for each in versions if each["number"]]
+    job = await holder.job(uid)
+    assert ("completed", 1) == (job["state"], job["result"]["version"])
+    assert 2 == gets(upstream)[place]
+    assert 6 == len(whole(cluster.directory / "storage"))
 
 
 @ensureDeferred

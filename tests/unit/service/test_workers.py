@@ -55,7 +55,7 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         orders = {"name": "n", "number": 1}
-        self.process = WorkerProcess(self.machine, 1, orders, self.lines.append, self.news.append)
+        self.process = WorkerProcess(self.machine, 1, orders, self.lines.append, self.news.append, 60.0)
 
     def die(self) -> None:
         """Let it be killed."""
@@ -136,3 +136,23 @@ def test_kill(world: World) -> None:
     assert ["KILL"] == world.process.transport.signals
     world.process.transport.gone = True
     world.process.kill()
+
+
+def test_silent(world: World) -> None:
+    """One that has begun to say that it lives, and then has not for a lease, is killed."""
+    machine, process = world.machine, world.process
+    machine.advance(600)
+    for _ in range(20):
+        process.childDataReceived(NEWS, b"{}\n")
+        machine.advance(50)
+    assert [] == process.transport.signals
+    machine.advance(3600)  # we have stood still, too
+    assert [] == process.transport.signals
+    process.childDataReceived(NEWS, b"{}\n")
+    machine.pump([10] * 8)
+    assert ["KILL"] == process.transport.signals
+    world.die()
+    machine.advance(1)
+    assert [] == machine.getDelayedCalls()
+    machine.pump([10] * 20)
+    assert [] == process.transport.signals
