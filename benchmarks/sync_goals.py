@@ -78,6 +78,12 @@ def _ratio(name: str, at_most: float) -> Limit:
     return Limit(name, f"{at_most:g} x {PEER}", lambda named: named[name].wall / named[PEER].wall, at_most)
 
 
+def _slower(kind: str, speed: float) -> Limit:
+    """Return that PostgreSQL has at least this part of SQLite's speed."""
+    there, here = f"{kind}, PostgreSQL", f"{kind}, SQLite"
+    return Limit(there, f"{1 / speed:.2f} x SQLite", lambda named: named[there].wall / named[here].wall, 1 / speed)
+
+
 def _seconds(name: str, at_most: float) -> Limit:
     return Limit(name, f"{at_most:g} s", lambda named: named[name].wall, at_most)
 
@@ -101,6 +107,7 @@ LIMITS = (
     *(_ratio(f"on_demand, {each}", 1.2) for each in ("SQLite", "PostgreSQL")),
     *(_ratio(f"forced again, {each}", 1.2) for each in ("SQLite", "PostgreSQL")),
     *(_ratio(f"skipped, {each}", 0.6) for each in ("SQLite", "PostgreSQL")),
+    *(_slower(each, 0.6) for each in ("immediate", "on_demand", "forced again", "skipped")),
     _seconds(LARGE, 12),
     _memory(LARGE, 200),
     _seconds(LARGE_IMMEDIATE, 40),

@@ -144,16 +144,19 @@ def insert(
     *,
     unique: tuple[str, ...] = (),
     change: tuple[str, ...] = (),
-) -> None:
+    giving: tuple[str, ...] = (),
+) -> Sequence[Any]:
     """
     Insert *rows*, which should be sorted: two writers that lock rows in the same order never wait for each other.
 
     :param columns: of *table* and in its order; those with JSON get text.
     :param unique: what tells a row that is there already.
     :param change: what such a row takes over from the new one, where it differs; by default such a row stays as it is.
+    :param giving: columns of those rows that were not there, which are returned, if this costs less than to look for
+        them later: SQLite returns nothing.
     """
     if not rows:
-        return
+        return ()
     if connection.dialect.name == "sqlite":
         start = 0
         for size in _SIZES:
@@ -161,9 +164,10 @@ def insert(
                 some = rows[start : start + size]
                 connection.exec_driver_sql(_sqlite(table, columns, unique, change, size), (*chain.from_iterable(some),))
                 start += size
-    else:
-        arrays = dict(zip(columns, zip(*rows, strict=True), strict=True))
-        connection.execute(_postgresql(table, columns, unique, change), arrays)
+        return ()
+    arrays = dict(zip(columns, zip(*rows, strict=True), strict=True))
+    done = connection.execute(_postgresql(table, columns, unique, change, giving), arrays)
+    return done.all() if giving else ()
 
 
 @cache
@@ -180,7 +184,9 @@ def _sqlite(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], cha
 
 
 @cache
-def _postgresql(table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...]) -> Executable:
+def _postgresql(
+    table: Table, columns: tuple[str, ...], unique: tuple[str, ...], change: tuple[str, ...], giving: tuple[str, ...]
+) -> Executable:
     from sqlalchemy.dialects import postgresql
 
     kinds = [Text() if isinstance(table.c[name].type, JSON | String) else table.c[name].type for name in columns]
@@ -188,8 +194,10 @@ def _postgresql(table: Table, columns: tuple[str, ...], unique: tuple[str, ...],
     given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
     values: list[ColumnElement[Any]] = [given.c[name].cast(table.c[name].type) for name in columns]
     statement = postgresql.insert(table).from_select(list(columns), select(*values))
-    made: Executable = _on_conflict(statement, table, unique, change)
-    return made
+    made: Any = _on_conflict(statement, table, unique, change)
+    if giving:
+        made = made.returning(*(table.c[name] for name in giving))
+    return made  # type: ignore[no-any-return]
 
 
 def _on_conflict(statement: Any, table: Table, unique: tuple[str, ...], change: tuple[str, ...]) -> Any:

@@ -121,8 +121,9 @@ def save(connection: Connection, new: Sequence[NewContent], now: float) -> dict[
     ids: dict[tuple[str, str], int] = {}
     for some in chunks(sorted(by_key)):
         rows = [(*key, by_key[key].place, json_text(by_key[key].data), now) for key in some]
-        insert(connection, content, ("type", "key", "place", "data", "touched"), rows, unique=("key", "type"))
-    for kind, key in by_key:
+        made = insert(connection, content, _UNIT, rows, unique=("key", "type"), giving=("id", "type", "key"))
+        ids |= {(kind, key): number for number, kind, key in made}
+    for kind, key in by_key.keys() - ids.keys():
         keys[kind].append(key)
     for kind, wanted in keys.items():
         old = []
@@ -133,6 +134,9 @@ def save(connection: Connection, new: Sequence[NewContent], now: float) -> dict[
                     old.append(number)
         touch(connection, old, now)
     return ids
+
+
+_UNIT = "type", "key", "place", "data", "touched"
 
 
 def touch(connection: Connection, ids: Collection[int], now: float) -> None:
@@ -155,12 +159,13 @@ def attach(connection: Connection, files: Sequence[NewFile]) -> dict[tuple[int, 
     A file that is there already gets the artifact if it has none; what else is known of it stays.
     """
     by_path = {(each.content_id, each.path): each for each in files}
+    ids: dict[tuple[int, str], int] = {}
     for some in chunks(sorted(by_path)):
         rows = [_row(by_path[key]) for key in some]
-        insert(connection, content_artifact, _FILE, rows, unique=("content_id", "path"))
-    ids = {}
+        made = insert(connection, content_artifact, _FILE, rows, unique=_FILE[:2], giving=("id", *_FILE[:2]))
+        ids |= {(content_id, path): number for number, content_id, path in made}
     downloaded = []
-    for some_ids in chunks({content_id for content_id, _ in by_path}):
+    for some_ids in chunks({content_id for content_id, _ in by_path.keys() - ids.keys()}):
         for number, content_id, path, artifact_id in rows_of(connection, _FILES, {"ids": some_ids}):
             new = by_path.get((content_id, path))
             if new is not None:
