@@ -17,7 +17,7 @@ from twisted_pulp.errors import StorageError, shown
 from twisted_pulp.headers import Fields
 from twisted_pulp.settings import Remote
 
-__all__ = ["Adoption", "ExportMode", "Head", "IDownloader", "IStorage", "IWriter", "Recovered"]
+__all__ = ["Adoption", "ExportMode", "Head", "IDownloader", "IFollower", "IStorage", "IWriter", "Recovered"]
 
 #: How an artifact comes to a path: "auto" shares its blocks where the file system can, and copies elsewhere.
 ExportMode = Literal["auto", "reflink", "hardlink", "copy"]
@@ -159,12 +159,24 @@ class Recovered(Struct, frozen=True):
     kept: int
 
 
+class IFollower(Interface):
+    """Take in a file while it grows."""
+
+    def grown(size: int) -> None:
+        """The first *size* bytes are there, or will be in a moment; fewer than before: they come anew."""
+
+    def cancel() -> None:
+        """Nothing will come of it: forget it all. After `IStorage.adopt` this does nothing."""
+
+
 class IStorage(Interface):
     """
     Keep artifacts, known by their sha256 (lower-case hex; anything else is a ValueError).
 
     What fails in the storage fails with `StorageError`; a full one with `StorageFull`.
     """
+
+    follows: bool = Attribute("Whether `follow` is of any use.")
 
     def temporary(name: str) -> str:
         """
@@ -181,6 +193,16 @@ class IStorage(Interface):
         A file that is an artifact already is removed, which is a success. After `StorageFull` the file is still there.
 
         :param replace: whether a new file takes the place of an artifact that is there; to repair it.
+        """
+
+    def follow(path: str, sha256: str, size: int) -> IFollower | None:
+        """
+        Begin to take in a file while it grows, so that `adopt` has less to do; nothing is stored before that.
+
+        :param path: of what grows, in the directory of `temporary`; it has the name that `adopt` is told later.
+        :param sha256: of the whole of it, as expected; it is proven.
+        :param size: of the whole of it in bytes.
+        :returns: None when that is of no use.
         """
 
     def put(sha256: str, data: bytes) -> str | None:

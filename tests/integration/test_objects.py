@@ -335,3 +335,40 @@ async def test_row_54(
     assert peak() - before <= 64 << 20
     assert [] == os.listdir(shop.spool / "tmp")
     assert None is await storage.look()
+
+
+@ensureDeferred
+async def test_uploaded_while_it_grows(shop: Shop) -> None:
+    """A large file's parts are at the store before its end; it appears when it is adopted, or leaves nothing."""
+    storage = await shop.open()
+    path = Path(storage.temporary("growing"))
+    uploads: list[Deferred[None]] = []
+
+    def noted(request: Request) -> Sequence[Step] | None:
+        if b"partNumber=1" not in request.target:
+            return None
+        shop.plan.append(noted)
+        uploads[-1].callback(None)
+        return (shop.forward(request),)
+
+    shop.plan = [noted]
+    for well in (False, True):
+        path.write_bytes(LARGE[: 9 << 20])
+        uploads.append(Deferred())
+        follower = storage.follow(str(path), digest(LARGE), len(LARGE))
+        follower.grown(9 << 20)
+        await uploads[-1]
+        if not well:
+            follower.cancel()
+            await deferToThread(follower.join)
+            assert (0, set()) == (shop.ceph.uploads(shop.bucket), await storage.has([digest(LARGE)]))
+            continue
+        with path.open("ab") as file:
+            file.write(LARGE[9 << 20 :])
+        follower.grown(len(LARGE))
+        assert set() == await storage.has([digest(LARGE)])
+        assert [None] == await storage.adopt([Adoption(str(path), digest(LARGE), len(LARGE))])
+    parts = [each for each in shop.between.requests if b"partNumber=1&" in each.target + b"&" and each.method == b"PUT"]
+    assert 2 == len(parts)
+    assert None is await storage.check(digest(LARGE), len(LARGE))
+    assert 0 == shop.ceph.uploads(shop.bucket)

@@ -12,14 +12,18 @@ from urllib.parse import urlsplit
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThread
 
 from tests.integration.cluster import Cluster, Member, StartCluster
 from tests.integration.pool import Pool
+from tests.servers.answers import ok
 from tests.servers.ceph import Ceph
-from tests.servers.fixtures import StartFaulty, StartNginx
+from tests.servers.fixtures import StartFaulty, StartNginx, StartScripted
+from tests.servers.forward import Forward
 from tests.servers.reactor import IReactor
+from tests.servers.steps import Request, Send, Steps, Until
 from twisted_pulp.storage import ObjectStorage
 
 LARGE = hashlib.shake_256(b"large").digest(20 << 20)
@@ -194,3 +198,49 @@ async def test_away(
     assert LARGE[::-1] == (await node.get("/content/d/new.bin")).body
     assert {} == (await node.document("/api/v1/status"))["degraded"]
     assert [] == os.listdir(node.data / "spool" / "tmp")
+
+
+@pytest.mark.limit(300)
+@ensureDeferred
+async def test_overlap(
+    start_cluster: StartCluster,
+    start_scripted: StartScripted,
+    ceph: Ceph,
+    bucket: str,
+    reactor: IReactor,
+) -> None:
+    """A large file is on its way to the bucket while it is still coming, in a sync and when a client asks for it."""
+    upstream, between = await start_scripted(), await start_scripted()
+    arrived: dict[bytes, Deferred[None]] = {}
+
+    def forwarded(request: Request) -> Steps:
+        if b"partNumber=1" in request.target and not arrived[request.path].called:
+            arrived[request.path].callback(None)
+        return (Forward(reactor, ceph.port, request),)
+
+    between.default = forwarded
+    bodies = {"synced.bin": LARGE, "pulled.bin": LARGE[::-1]}
+    digests = {name: hashlib.sha256(body).hexdigest() for name, body in bodies.items()}
+    for name, body in bodies.items():
+        sha256 = digests[name]
+        part = arrived[f"/{bucket}/artifact/{sha256[:2]}/{sha256[2:]}".encode()] = Deferred()
+        begun, rest = Send(body[: -(4 << 20)]), Send(body[-(4 << 20) :])
+        upstream.on(f"/{name}".encode(), [(ok(body)[0], begun, Until(part), rest)])
+        line = f"{name},{sha256},{len(body)}\n"
+        upstream.on(f"/{name}.MANIFEST".encode(), [ok(line.encode())])
+    cluster = start_cluster(storage=ceph.url(bucket, between.url("").rstrip("/")))
+    node = cluster.add()
+    await cluster.start()
+    for name, policy in (("synced.bin", "immediate"), ("pulled.bin", "on_demand")):
+        await node.made(
+            "/api/v1/remotes", {"name": name, "url": upstream.url(f"/{name}.MANIFEST"), "settings": {"policy": policy}}
+        )
+        await node.made("/api/v1/repositories", {"name": name, "remote": name})
+        await done(cluster, node, "syncs", repository=name)
+        await node.made("/api/v1/distributions", {"name": name, "base_path": name, "repository": name})
+        assert bodies[name] == (await node.get(f"/content/{name}/{name}")).body
+    await cluster.until(lambda: [] == os.listdir(node.data / "spool" / "tmp"))
+    for name, body in bodies.items():
+        assert 1 == sum(each.path == f"/{name}".encode() for each in upstream.requests)
+        assert body == (await node.get(f"/content/{name}/{name}")).body
+    assert 0 == ceph.uploads(bucket)

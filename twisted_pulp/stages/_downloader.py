@@ -12,6 +12,7 @@ from twisted_pulp.download import Download, DownloadReport
 from twisted_pulp.errors import SizeMismatch
 from twisted_pulp.stages._declarative import DeclarativeArtifact, DeclarativeContent, name_of
 from twisted_pulp.stages._existing import DOWNLOADING
+from twisted_pulp.stages._following import Following
 from twisted_pulp.stages._stage import Stage
 
 __all__ = ["ArtifactDownloader"]
@@ -87,7 +88,8 @@ class ArtifactDownloader(Stage):
         sync, self._within, self._failed = self.sync, False, 0
         # Held open, it need not be looked up for each file, nor looked into if it was empty.
         self._directory = os.path.dirname(sync.storage.temporary(_ANY))
-        downloader = sync.downloader(directory=self._directory, put=sync.storage.put)
+        self._following = Following(sync.storage, self._directory)
+        downloader = self._following.downloader(sync.downloader)
         try:
             with sync.progress(*DOWNLOADING) as self._report:
                 downloads = _Downloads(self._downloads(), self._next)
@@ -97,6 +99,7 @@ class ArtifactDownloader(Stage):
         finally:
             for waiting in self._waiting.values():
                 waiting[0][1].release()
+            self._following.close()
             await downloader.close()
 
     def suited(self) -> int:
@@ -161,6 +164,7 @@ class ArtifactDownloader(Stage):
 
     def _done(self, report: DownloadReport) -> Awaitable[None] | None:
         wanted = self._waiting.pop(name_of(report.attachment))
+        self._following.ended(report)
         if report.error is None:
             sync, size = self.sync, report.size or 0
             if report.path != self._path(report):

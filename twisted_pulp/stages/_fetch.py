@@ -18,6 +18,7 @@ from twisted_pulp.errors import Cancelled, StorageError, StorageFull
 from twisted_pulp.interfaces import Adoption, IDownloader, IStorage
 from twisted_pulp.stages._declarative import DeclarativeArtifact, name_of
 from twisted_pulp.stages._existing import known_by
+from twisted_pulp.stages._following import Following
 from twisted_pulp.threads import outlasting
 
 __all__ = ["Brought", "Fetch"]
@@ -81,6 +82,7 @@ class Fetch:
     _ended: list[Brought] = field(init=False, factory=list)
     _saving: DeferredLock = field(init=False, factory=DeferredLock)
     _directory: str = field(init=False, default="")
+    _following: Any = field(init=False, default=None)
 
     async def run(self, wanted: Sequence[DeclarativeArtifact]) -> None:
         """
@@ -89,13 +91,15 @@ class Fetch:
         :raises PulpError: what keeps all of them from being stored. What one of them fails of is its outcome.
         """
         self._directory = os.path.dirname(self._storage.temporary(_ANY))
-        downloader = self._downloader(directory=self._directory, put=self._storage.put)
+        self._following = Following(self._storage, self._directory)
+        downloader = self._following.downloader(self._downloader)
         downloads = self._downloads(wanted)
         try:
             await downloader.download_each(downloads, self._done, self._concurrency)
             await self._saved()
         finally:
             await downloads.aclose()
+            self._following.close()
             await outlasting(Deferred.fromCoroutine(self._left()))
             await downloader.close()
 
@@ -149,6 +153,7 @@ class Fetch:
         return Download(artifact.sources, path, size=artifact.size, digests=artifact.digests, attachment=artifact)
 
     def _done(self, report: DownloadReport) -> Deferred[None]:
+        self._following.ended(report)
         error = report.error
         if error is None:
             self._landed.append(report)

@@ -12,15 +12,12 @@ from typing import Any, TypeVar
 from twisted_pulp.errors import PulpError, StorageDamaged, StorageError, StorageRefused, StorageUnavailable
 from twisted_pulp.storage._location import Location
 from twisted_pulp.storage._names import is_sha256
+from twisted_pulp.storage._parts import PART, part_of
 from twisted_pulp.storage._refusals import there_already, translated, unable
 
-__all__ = ["BRIEFLY", "PART", "Bucket", "Listing", "Stream"]
+__all__ = ["BRIEFLY", "Bucket", "Listing", "Stream"]
 
 T = TypeVar("T")
-#: Bytes of a part of an upload; what is smaller goes in one request.
-PART = 8 << 20
-# Parts that an upload may have.
-_PARTS = 9999
 # Seconds between tries while the store is out of reach.
 _LEAST, _MOST = 0.1, 5.0
 # Seconds for which somebody waits who reads, and may be told to come again.
@@ -114,9 +111,9 @@ class Bucket:
         self._store = self._streams = None
 
     # what is there
-    def head(self, sha256: str, patience: float | None = None) -> tuple[int, float] | None:
+    def head(self, sha256: str, patience: float | None = None, stop: Event | None = None) -> tuple[int, float] | None:
         """Return the artifact's size and time of storing, or None."""
-        return self.attempt(self._head, sha256, patience=patience)
+        return self.attempt(self._head, sha256, patience=patience, stop=stop)
 
     def _head(self, sha256: str) -> tuple[int, float] | None:
         try:
@@ -203,8 +200,7 @@ class Bucket:
             if size <= PART:
                 self._put(sha256, b"".join(blocks()), use_multipart=False)
             else:
-                part = max(PART, -(-size // _PARTS))
-                self._put(sha256, blocks(), use_multipart=True, chunk_size=part, max_concurrency=1)
+                self._put(sha256, blocks(), use_multipart=True, chunk_size=part_of(size), max_concurrency=1)
 
         self.attempt(put, sha256=sha256, stop=stop)
 

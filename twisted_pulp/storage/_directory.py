@@ -41,6 +41,8 @@ class DirectoryStorage:
     Several processes may have one directory open, and write.
     """
 
+    follows = False
+
     def __init__(
         self, root: Root, fsync: Fsync, keep: float, in_thread: InThread, threads: WriterThreads | None
     ) -> None:
@@ -121,6 +123,9 @@ class DirectoryStorage:
             if os.path.dirname(file.path) != self._root.temporaries:
                 raise ValueError(f"{file.path!r} is not in {self._root.temporaries}")
         return self._do(Batch(self._root, self._fsync, replace=replace).adopt, files)
+
+    def follow(self, path: str, sha256: str, size: int) -> None:
+        """Do nothing: to adopt it takes no time."""
 
     def put(self, sha256: str, data: bytes) -> str | None:
         """Store *data* at once when nothing is brought to the disk; else do nothing."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted_pulp.errors import DigestMismatch, SizeMismatch, StorageError
-from twisted_pulp.interfaces import Adoption
+from twisted_pulp.interfaces import Adoption, IFollower
 from twisted_pulp.storage._adopt import Batch
 from twisted_pulp.storage._copying import written
 from twisted_pulp.storage._names import new_temporary
@@ -49,7 +49,10 @@ class Growing:
     :param size: that they must have, or None.
     :param shelves: where what never grew is put; None: it goes the same way as all.
     :param adopt: makes finished files artifacts; default: in *root*.
+    :param follow: takes a file in while it grows, as `IStorage.follow`; default: nobody does.
     """
+
+    _follower: IFollower | None
 
     def __init__(
         self,
@@ -59,10 +62,12 @@ class Growing:
         size: int | None,
         shelves: Shelf | None = None,
         adopt: Callable[[Sequence[Adoption]], list[StorageError | None]] | None = None,
+        follow: Callable[[str, str, int], IFollower | None] | None = None,
     ) -> None:
         self._root, self._expected, self._shelves = root, (sha256, size), shelves
         self._adopt = adopt or Batch(root, fsync).adopt
         self._fd, self._name = -1, ""
+        self._follow, self._follower = follow, None
         self._hash, self._length = hashlib.sha256(), 0
 
     def write(self, pieces: Sequence[bytes]) -> None:
@@ -77,6 +82,8 @@ class Growing:
             written(self._root, self._fd, data)
         except OSError as error:
             raise storage_error(error, self._root.temporaries) from error
+        if self._follower is not None:
+            self._follower.grown(self._length)
 
     def _create(self) -> None:
         name = new_temporary()
@@ -87,6 +94,9 @@ class Growing:
             raise storage_error(error, self._root.temporaries) from error
         self._name = name
         fcntl.flock(self._fd, fcntl.LOCK_SH)  # whoever clears up sees that somebody lives
+        sha256, size = self._expected
+        if self._follow is not None and sha256 is not None and size is not None:
+            self._follower = self._follow(f"{self._root.temporaries}/{name}", sha256, size)
 
     def commit(self, rest: Sequence[bytes]) -> tuple[str, int]:
         """
@@ -117,6 +127,8 @@ class Growing:
         """Remove what is no artifact; it can begin anew."""
         fd, self._fd, name, self._name = self._fd, -1, self._name, ""
         self._hash, self._length = hashlib.sha256(), 0
+        if self._follower is not None:
+            self._follower.cancel()
         if fd >= 0:
             os.close(fd)
         if name:

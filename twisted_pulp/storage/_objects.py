@@ -19,6 +19,7 @@ from twisted_pulp.storage._bucket import BRIEFLY, Bucket, Listing, Stream
 from twisted_pulp.storage._busy import Busy
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._fetching import Compared, exported, fetched
+from twisted_pulp.storage._follower import Follower
 from twisted_pulp.storage._growing import Growing
 from twisted_pulp.storage._location import Location
 from twisted_pulp.storage._names import checked, span, temporary_name
@@ -47,6 +48,8 @@ class ObjectStorage:
     What a `Download` brings waits in a directory of this machine, the spool, until it is uploaded. Several processes
     may have one bucket open, and write.
     """
+
+    follows = True
 
     def __init__(
         self, bucket: Bucket, root: Root, keep: float, lanes: Sequence[InThread], close: Callable[[], object]
@@ -150,6 +153,10 @@ class ObjectStorage:
         given = await outlasting(gatherResults(uploads), stop.set)
         return [each for found in given for each in found]
 
+    def follow(self, path: str, sha256: str, size: int) -> Follower | None:
+        """Upload it while it grows, if it is large; with too many of them, once others have ended."""
+        return self._uploads.followers.follow(path, checked(sha256), size)
+
     def put(self, sha256: str, data: bytes) -> None:
         """Do nothing: an artifact is no file."""
         checked(sha256)
@@ -158,9 +165,8 @@ class ObjectStorage:
         """Return a writer; small bodies are uploaded at once, larger ones by way of the spool."""
         uploads = self._uploads
         name = None if sha256 is None else checked(sha256)
-        return Writer(
-            Growing(self._root, "none", name, size, uploads, uploads.adopt), self._write, False, self._share, size
-        )
+        growing = Growing(self._root, "none", name, size, uploads, uploads.adopt, uploads.followers.follow)
+        return Writer(growing, self._write, False, self._share, size)
 
     # what is there
     def has(self, sha256s: Sequence[str]) -> Deferred[set[str]]:
@@ -279,6 +285,7 @@ class ObjectStorage:
         self._closed = True
         self._bucket.closed.set()
         await self._busy.ended()
+        await outlasting(self._up(self._uploads.followers.close))
         self._end()
         self._bucket.close()
         self._root.close()

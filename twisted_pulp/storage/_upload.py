@@ -13,7 +13,9 @@ from threading import Condition, Event
 from twisted_pulp.errors import DigestMismatch, StorageDamaged, StorageError
 from twisted_pulp.interfaces import Adoption
 from twisted_pulp.storage._adopt import READ
-from twisted_pulp.storage._bucket import PART, Bucket
+from twisted_pulp.storage._bucket import Bucket
+from twisted_pulp.storage._follower import Followers
+from twisted_pulp.storage._parts import PART
 from twisted_pulp.storage._root import Root
 from twisted_pulp.storage._system import storage_error
 
@@ -33,11 +35,13 @@ class Uploads:
     :param bucket: where to.
     :param root: of the spool.
     :param now: seconds since the epoch.
+    :ivar followers: that have begun before the end.
     """
 
     def __init__(self, bucket: Bucket, root: Root, now: Callable[[], float] = time.time) -> None:
         self._bucket, self._root, self._now = bucket, root, now
         self._free, self._changed = _TOGETHER, Condition()
+        self.followers = Followers(bucket, self._fresh)
 
     @contextmanager
     def _memory(self, size: int) -> Iterator[None]:
@@ -98,25 +102,28 @@ class Uploads:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
             raise StorageDamaged(f"{adoption.path} is not the announced file of {size} bytes")
+        follower = self.followers.of(sha256)
+        if follower is not None and follower.finish(stop):
+            return
         # Others have a file with several names too (a file:// URL that was linked), and can change it.
         source = _File(fd, adoption, prove=facts.st_nlink != 1, stop=stop)
         with self._memory(size):
             if not replace:
-                if size > PART and self._fresh(sha256, size):
+                if size > PART and self._fresh(sha256, size, stop):
                     return
                 if size <= PART and self._bucket.create(sha256, b"".join(source.blocks()), stop):
                     return
-                if size <= PART and self._fresh(sha256, size):
+                if size <= PART and self._fresh(sha256, size, stop):
                     return
             self._bucket.replace(sha256, source.blocks, size, stop)
 
-    def _fresh(self, sha256: str, size: int) -> bool:
+    def _fresh(self, sha256: str, size: int, stop: Event | None = None) -> bool:
         """
         Return whether the artifact is there, whole, and stored lately.
 
         An older one is stored again: it may be nobody's, and just about to be cleaned up.
         """
-        found = self._bucket.head(sha256)
+        found = self._bucket.head(sha256, stop=stop)
         return found is not None and found[0] == size and self._now() - found[1] < _NEW
 
 

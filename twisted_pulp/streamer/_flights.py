@@ -111,7 +111,8 @@ class Flights:
         context = self._context
         if flight.wanted.policy == "streamed":
             return Pipe(context.reactor, flight)
-        return Spool(self._storage, context.threads, context.reactor, flight, self._backlog)
+        sha256 = flight.wanted.digests.get("sha256")
+        return Spool(self._storage, context.threads, context.reactor, flight, self._backlog, sha256)
 
     def refused(self, url: str) -> tuple[float, PulpError] | None:
         """Return for how many seconds nothing of the host of *url* is asked for, and why; None: it may be."""

@@ -10,7 +10,7 @@ from zope.interface import implementer
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import WriterError
 from twisted_pulp.interfaces import Head, IWriter
-from twisted_pulp.streamer._spool import Audience
+from twisted_pulp.streamer._audience import Audience
 
 __all__ = ["Pipe"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -13,36 +13,18 @@ from zope.interface import implementer
 
 from twisted_pulp.download import DownloadReport
 from twisted_pulp.errors import PulpError, StorageError
-from twisted_pulp.interfaces import Adoption, Head, IStorage, IWriter
+from twisted_pulp.interfaces import Adoption, Head, IFollower, IStorage, IWriter
+from twisted_pulp.streamer._audience import Audience
 from twisted_pulp.streamer._backlog import Backlog, temporary
 from twisted_pulp.streamer._growing import GrowingFile
 from twisted_pulp.threads import outlasting
 
-__all__ = ["Audience", "Spool"]
+__all__ = ["Spool"]
 
 # Bytes up to which there is no file: nobody reads so small a one before its end.
 _SMALL = 256 << 10
 # Bytes that are written together, and seconds after which fewer are.
 _BATCH, _LATEST = 256 << 10, 0.05
-
-
-class Audience(Protocol):
-    """Who hears what becomes of a body."""
-
-    def begun(self, head: Head) -> None:
-        """Bytes come, from *head*.offset on."""
-
-    def grown(self) -> None:
-        """More of it can be read, or less."""
-
-    def differs(self, offset: int) -> None:
-        """What was to be read from *offset* on was wrong."""
-
-    def least(self) -> int:
-        """Return the first byte that somebody wants to read yet; only a body that forgets asks."""
-
-    def held_up(self) -> None:
-        """A body that forgets waits for the slowest reader, and has for long."""
 
 
 @implementer(IWriter)
@@ -55,6 +37,7 @@ class Spool:
     :param clock: a batch does not wait longer than 50 ms.
     :param audience: hears of it.
     :param backlog: stores small ones; default one of its own.
+    :param sha256: of all of it, as expected; None: nobody knows.
     :ivar written: bytes that can be read.
     :ivar forgets: whether what was read is not kept: no.
     :ivar joinable: whether somebody can still begin to read: always.
@@ -63,9 +46,16 @@ class Spool:
     rewindable = True
     forgets = False
     joinable = True
+    _follower: IFollower | None
 
     def __init__(
-        self, storage: IStorage, threads: Any, clock: IReactorTime, audience: Audience, backlog: Backlog | None = None
+        self,
+        storage: IStorage,
+        threads: Any,
+        clock: IReactorTime,
+        audience: Audience,
+        backlog: Backlog | None = None,
+        sha256: str | None = None,
     ) -> None:
         self._storage, self._threads, self._clock, self._audience = storage, threads, clock, audience
         self._backlog = Backlog(storage, threads) if backlog is None else backlog
@@ -73,6 +63,7 @@ class Spool:
         self._storing: Deferred[None] | None = None
         self._memory = bytearray()
         self._file: GrowingFile | None = None
+        self._sha256, self._follower = sha256 if storage.follows else None, None
         self._pieces: list[bytes] = []
         self._gathered = self._writing = self._length = 0  # bytes here, with the thread, in all
         self._later: IDelayedCall | None = None
@@ -129,6 +120,8 @@ class Spool:
         restarted = None if head.offset else self._restart()
         if self._file is None and head.length is not None and head.length > _SMALL:
             self._to_file()
+        if self._sha256 is not None and self._file is not None and head.length is not None and self._follower is None:
+            self._follower = self._storage.follow(self._file.path, self._sha256, head.length)
         self._audience.begun(head)
         return restarted
 
@@ -203,6 +196,8 @@ class Spool:
             self._audience.differs(differs)
         if not self._distrusted:  # what it was told of before
             self.written = written
+            if self._follower is not None:
+                self._follower.grown(written)
             self._audience.grown()
 
     def _failed(self, why: Failure) -> None:
@@ -282,6 +277,8 @@ class Spool:
 
     def _forget(self) -> None:
         self._pieces, self._gathered, self._producer = [], 0, None
+        if self._follower is not None:
+            self._follower.cancel()
         if self._later is not None:
             self._later.cancel()
             self._later = None

@@ -303,3 +303,45 @@ def test_slow_commit(made: Made) -> None:
         made.threads.work()
     assert committed.called
     assert made.stored(BODY)
+
+
+class Following(MemoryStorage):
+    """A storage that notes how a file grows."""
+
+    follows = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[object] = []
+
+    def follow(self, path: str, sha256: str, size: int) -> Any:
+        """Note it."""
+        self.told.append((os.path.dirname(path), sha256, size))
+        return self
+
+    def grown(self, size: int) -> None:
+        """Note it."""
+        self.told.append(size)
+
+    def cancel(self) -> None:
+        """Note it."""
+        self.told.append("cancel")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_followed(known: bool) -> None:
+    """A storage that wants to is told how a large file grows, if it is known what it will be."""
+    storage, threads = Following(), Threads()
+    expected = sha256(BODY) if known else None
+    spool = Spool(storage, threads, Clock(), Heard(), sha256=expected)
+    spool.begin(head(length=len(BODY)))
+    spool.write(BODY)
+    committing = spool.commit(DownloadReport(url="http://h/f", size=len(BODY), digests={"sha256": sha256(BODY)}))
+    assert committing is not None
+    result_of(committing)
+    directory = os.path.dirname(storage.temporary("x"))
+    assert ([(directory, expected, len(BODY)), len(BODY)] if known else []) == storage.told
+    closing = spool.close()
+    assert closing is not None
+    result_of(closing)
+    result_of(storage.close())
