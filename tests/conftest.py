@@ -25,6 +25,7 @@ from twisted.logger import globalLogPublisher
 import twisted_pulp
 from tests.broker_fixtures import rabbitmq, rabbitmq_server, start_broker
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
+from tests.forked import Forking
 from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
 from tests.object_fixtures import bucket, ceph, object_runtime
@@ -218,6 +219,14 @@ def system_temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TMPDIR", str(directory))
         patch.setattr(tempfile, "tempdir", None)
         yield directory
+
+
+@pytest.fixture(scope="session")
+def forking(system_temp: Path) -> Iterator[Forking]:
+    """Starts programs sooner than the interpreter would."""
+    made = Forking()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import signal
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +28,14 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import pytest
 
-from tests.example_forks import Ended, Forks
 from tests.example_site import MIRROR, POOL, lists, sha256, site
+from tests.forked import PULPDOWNLOADER, Forking, environment
 
 ROOT = Path(__file__).parents[1]
 OTHER = "https://other.example"
 SECONDS = 60
+# As the interpreter runs a file that it is given.
+SCRIPT = "import runpy, sys; del sys.argv[0]; sys.path[0] = ''; runpy.run_path(sys.argv[0], run_name='__main__')"
 FENCE = re.compile(r" *(`{3,}|~{3,})(.*)")
 
 
@@ -76,39 +80,46 @@ def chosen(*info: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", found)
 
 
+class Ended(NamedTuple):
+    """What became of an example."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Place(NamedTuple):
     """A directory to run examples in, and the site's two addresses."""
 
-    forks: Forks
+    forking: Forking
     directory: Path
     mirror: str
     other: str
 
     def run(self, *words: str) -> Ended:
         """Run a script, or the command, with the example hosts' URLs led to the site."""
-        environment = {"PULPDOWNLOADER_DATA": str(self.directory / ".data")}
-        return self.forks.run([self.local(word) for word in words], self.directory, environment, SECONDS)
+        program, words = (PULPDOWNLOADER, words[1:]) if words[0] == "pulpdownloader" else (SCRIPT, words)
+        given = environment() | {"PULPDOWNLOADER_DATA": str(self.directory / ".data")}
+        with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
+            local = [self.local(word) for word in words]
+            process = self.forking.start(program, local, self.directory, given, out.name, err.name)
+            try:
+                return Ended(process.wait(SECONDS), out.read(), err.read())
+            finally:
+                process.send_signal(signal.SIGKILL)
 
     def local(self, text: str) -> str:
         """Return *text* with the example hosts replaced by the site's addresses."""
         return text.replace(MIRROR, self.mirror).replace(OTHER, self.other)
 
 
-@pytest.fixture(scope="module")
-def forks(system_temp: Path) -> Iterator[Forks]:
-    """Runs one example after the other."""
-    made = Forks()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def place(tmp_path: Path, forks: Forks) -> Iterator[Place]:
+def place(tmp_path: Path, forking: Forking) -> Iterator[Place]:
     """A directory with the site's lists in it."""
     with site() as mirror, site() as other:
         for name, content in lists(mirror).items():
             (tmp_path / Path(name).name).write_bytes(content)
-        yield Place(forks, tmp_path, mirror, other)
+        yield Place(forking, tmp_path, mirror, other)
 
 
 @chosen("python")

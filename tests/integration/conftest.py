@@ -1,7 +1,7 @@
 """Fixtures of the integration tests."""
 
 from tests.integration.cluster import start_cluster
-from tests.integration.process import forking, get, start_command
+from tests.integration.process import get, start_command
 from tests.integration.screen import screen
 
-__all__ = ["forking", "get", "screen", "start_cluster", "start_command"]
+__all__ = ["get", "screen", "start_cluster", "start_command"]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import IO, Any
 
-import pytest
 from attrs import define, field
 from pytest_twisted import async_yield_fixture
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from tests.integration.forked import Forked, Forking
+from tests.forked import PULPDOWNLOADER, Forked, Forking, environment
 
-ROOT = Path(__file__).parents[2]
-# As the entry point of an installation runs it.
-PULPDOWNLOADER = "import sys; from twisted_pulp.cli import main; sys.argv[0] = 'pulpdownloader'; sys.exit(main())"
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; sys.exit(run())"
 # What Ctrl-C meets when a connection does not close, and when a thread hangs in the name service.
 STUCK = {
@@ -41,12 +36,6 @@ PATIENCE = 60.0
 
 Start = Callable[..., "Process"]
 Get = Callable[..., Awaitable["Process"]]
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of programs: this tree's modules, no proxies."""
-    environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return environ | {"PYTHONPATH": str(ROOT)}
 
 
 @define(eq=False)
@@ -105,14 +94,6 @@ class Process:
         for file in (*self._files, self.popen.stdin):
             if file is not None:
                 file.close()
-
-
-@pytest.fixture(scope="session")
-def forking(system_temp: Path) -> Iterator[Forking]:
-    """Starts programs sooner than the interpreter would."""
-    made = Forking()
-    yield made
-    made.close()
 
 
 @async_yield_fixture

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 
-from tests.integration.process import PULPDOWNLOADER, STUCK, Get, Start, environment
+from tests.forked import PULPDOWNLOADER, environment
+from tests.integration.process import STUCK, Get, Start
 from tests.servers.scripted import Request, Scripted, Send, Stall, Steps, ok, ranged, status
 
 BODY = bytes(range(256)) * 8192  # 2 MiB

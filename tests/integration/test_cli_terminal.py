@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pytest_twisted import ensureDeferred
 
-from tests.integration.process import PULPDOWNLOADER, STUCK, Start
+from tests.forked import PULPDOWNLOADER
+from tests.integration.process import STUCK, Start
 from tests.integration.screen import Screen
 from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, Wait, ok, status
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 
+from tests.forked import PULPDOWNLOADER
 from tests.integration.daemon import ANYWHERE, Daemon
-from tests.integration.process import PULPDOWNLOADER, Start
+from tests.integration.process import Start
 from tests.servers.reactor import IReactor
 
 

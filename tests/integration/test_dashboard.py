@@ -16,8 +16,8 @@ from twisted.internet.task import LoopingCall
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.web.server import Site
 
+from tests.forked import ROOT, environment
 from tests.integration.hostile_strings import STRINGS
-from tests.integration.process import ROOT, environment
 from tests.servers.programs import require
 from tests.servers.reactor import IReactor
 from tests.unit.dashboard.jobs import Item, Job

@@ -16,7 +16,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThreadPool
 
-from tests.integration.process import ROOT
+from tests.forked import ROOT
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Scripted, ok
 

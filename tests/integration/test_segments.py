@@ -14,7 +14,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.task import deferLater
 
-from tests.integration.process import environment
+from tests.forked import environment
 from tests.servers.corpus import Corpus
 from tests.servers.fixtures import StartNginx, StartScripted
 from tests.servers.reactor import IReactor

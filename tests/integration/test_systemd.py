@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 
+from tests.forked import ROOT
 from tests.integration.daemon import Daemon
-from tests.integration.process import ROOT, Start
+from tests.integration.process import Start
 from tests.servers.reactor import IReactor
 
 UNIT = ROOT / "contrib" / "systemd" / "pulpdownloader.service"

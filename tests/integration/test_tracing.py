@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 
+from tests.forked import ROOT
 from tests.integration.daemon import Daemon
-from tests.integration.process import ROOT, Start
+from tests.integration.process import Start
 from tests.servers.client import Socket
 from tests.servers.reactor import IReactor
 from tests.servers.scripted import Scripted, ok

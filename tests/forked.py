@@ -7,6 +7,7 @@ The reactor is not imported before the fork: each process makes its own, as one 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -24,15 +25,18 @@ from typing import Any
 
 from attrs import define, field
 
-__all__ = ["Forked", "Forking", "main"]
+__all__ = ["PULPDOWNLOADER", "ROOT", "Forked", "Forking", "environment", "main"]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
+# As the entry point of an installation runs it.
+PULPDOWNLOADER = "import sys; from twisted_pulp.cli import main; sys.argv[0] = 'pulpdownloader'; sys.exit(main())"
 _MODULES = (
     "cli._get",
     "cli._sync",
     "cli._lines",
     "cli._upkeep",
     "cli._repository",
+    "cli._serve",
     "content",
     "content.file",
     "catalog._engine_sqlite",
@@ -43,9 +47,16 @@ _MODULES = (
     "service._daemon",
     "service._foreground",
     "service._work",
+    "testing",
 )
-_PROGRAM = "from tests.integration.forked import main; main()"
+_PROGRAM = "from tests.forked import main; main()"
 _PATIENCE = 60.0
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of programs: this tree's modules, no proxies."""
+    environ = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return environ | {"PYTHONPATH": str(ROOT)}
 
 
 def main() -> None:
@@ -57,6 +68,7 @@ def main() -> None:
     if find_spec("psycopg"):
         importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
     assert "twisted.internet.reactor" not in sys.modules
+    _settle()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -82,6 +94,16 @@ def main() -> None:
                 os.close(wake)
                 _run(**json.loads(line))
             _say("began", number)
+
+
+def _settle() -> None:
+    """Leave what the imports made to this process: at their ends its children neither collect nor save it again."""
+    gc.collect()
+    gc.freeze()
+    coverage = sys.modules.get("coverage")
+    measured = None if coverage is None else coverage.Coverage.current()
+    if measured is not None:
+        measured.save()
 
 
 def _reap() -> None:
@@ -140,9 +162,9 @@ class Forked:
             with suppress(ProcessLookupError):  # it has ended, and that has not been said yet
                 os.kill(self.pid, number)
 
-    def wait(self) -> int:
-        """Wait for its end."""
-        over = time.monotonic() + _PATIENCE
+    def wait(self, seconds: float = _PATIENCE) -> int:
+        """Wait for its end, and return its exit status."""
+        over = time.monotonic() + seconds
         while self.poll() is None:
             assert time.monotonic() < over, "does not end"
             self._forking.look(0.01)
@@ -152,31 +174,56 @@ class Forked:
 
 @define(eq=False)
 class Forking:
-    """Starts any number of processes, begun when first needed."""
+    """
+    Starts any number of processes, begun when first needed.
 
+    :ivar before: words in front of the command that forks: what they do to it they do to all that it starts.
+    :ivar measured: whether coverage is measured.
+    """
+
+    before: tuple[str, ...] = ()
+    measured: bool = True
     _popen: subprocess.Popen[bytes] = field(init=False)
     _said: bytes = field(init=False, default=b"")
     _began: list[int] = field(init=False, factory=list)
     ended: dict[int, int] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        environ = environment()
+        if not self.measured:
+            environ = {name: value for name, value in environ.items() if not name.startswith("COVERAGE_")}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
-        command = [sys.executable, "-c", _PROGRAM]
-        self._popen = subprocess.Popen(command, env=environment | {"PYTHONPATH": str(ROOT)}, cwd=ROOT, **pipes)
+        command = [*self.before, sys.executable, "-c", _PROGRAM]
+        self._popen = subprocess.Popen(command, env=environ, cwd=ROOT, **pipes)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that forks, or of what stands in front of it."""
+        return self._popen.pid
 
     def start(
         self, program: str, arguments: list[str], directory: Path, environment: dict[str, str], out: str, err: str
     ) -> Forked:
         """Start *program*, Python code, with *arguments*; *out* and *err* are files that are there."""
+        self.order(program, arguments, directory, environment, out, err)
+        over = time.monotonic() + _PATIENCE
+        while (forked := self.begun(1)) is None:
+            assert time.monotonic() < over, "the process that forks does not answer"
+        return forked
+
+    def order(
+        self, program: str, arguments: list[str], directory: Path, environment: dict[str, str], out: str, err: str
+    ) -> None:
+        """Ask for what `start` does, and let `begun` tell when it has begun."""
         assert self._popen.stdin is not None
         given = {"program": program, "arguments": arguments, "directory": str(directory), "environment": environment}
         self._popen.stdin.write(json.dumps({**given, "out": out, "err": err}).encode() + b"\n")
-        over = time.monotonic() + _PATIENCE
-        while not self._began:
-            assert time.monotonic() < over, "the process that forks does not answer"
-            self.look(1)
-        return Forked(self, self._began.pop())
+
+    def begun(self, seconds: float = 0) -> Forked | None:
+        """Give the process that was ordered, once it has begun, and wait for that so many *seconds* at most."""
+        if not self._began:
+            self.look(seconds)
+        return Forked(self, self._began.pop()) if self._began else None
 
     def look(self, seconds: float = 0) -> None:
         """Hear what was said, and wait for it so many *seconds* at most."""
