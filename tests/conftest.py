@@ -133,7 +133,20 @@ _LONGEST_FIRST = {"faults": 0, "tests": 1, "integration": 1}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # What imports made lives to the end: a full collection after each test need not look at it again.
+    _settle()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    result = yield
+    if nextitem is None or nextitem.path != item.path:
+        _settle()
+    return result
+
+
+def _settle() -> None:
+    # What imports made, and what the tests of a file left in caches and reports, lives to the end: the full collection
+    # after each test need not look at it again, which after thousands of tests would take longer than they do.
     gc.collect()
     gc.freeze()
 
