@@ -7,9 +7,9 @@ import re
 import unicodedata
 from urllib.parse import unquote_to_bytes
 
-from twisted_pulp.errors import PathError
+from twisted_pulp.errors import PathError, SettingsError
 
-__all__ = ["file_name_of", "inside"]
+__all__ = ["called", "file_name_of", "inside"]
 
 # Device names of Windows: a mirror's directory may live on, or be served to, such a machine.
 # It and the next are compiled, by `re` itself, for the first name that is not plain.
@@ -67,6 +67,19 @@ def _refused(part: str) -> str | None:
     if b"/" in plain or b"\\" in plain or b"\0" in plain or plain in (b".", b".."):
         return "a part hides a separator"
     return None
+
+
+def called(field: str, name: str) -> str:
+    """
+    Return *name*, which something new shall have that the API can be asked for.
+
+    :raises SettingsError: when it cannot: it has to fit into a path.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,254}", name):
+        raise SettingsError(
+            field, name, "up to 255 of letters, digits and _.+~-, with one of the first two or _ in front"
+        )
+    return name
 
 
 def file_name_of(url: str) -> str:

@@ -173,6 +173,7 @@ async def test_remotes(empty: Command) -> None:
     [
         (("create", "up", "http://up.example/", "--base", "http://other.example/"), "--base", 2),
         (("create", "up", "--set", "limits.segments=0"), "limits.segments is 0", 2),
+        (("create", "a b", "http://u.test/"), "remote is 'a b'", 2),
         (("update", "up", "--rate", "1M"), "there is no remote up", 1),
         (("update", "up", "--remote", "a"), "--config and --remote", 2),
         (("delete", "up"), "there is no remote up", 1),

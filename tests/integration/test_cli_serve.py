@@ -121,6 +121,7 @@ _DISTRIBUTED = "create", "d", "--base-path", "a", "--remote", "http://u.test/"
         (("create", "d", "--base-path", "../a", "--remote", "http://u.test/"), 2, "base_path"),
         (("create", "d", "--base-path", "a", "--remote", "http://u.test/", "--version", "1"), 2, "repository"),
         (("create", "d", "--base-path", "a", "--remote", "http://u.test/", "--version", "x"), 2, "latest"),
+        (("create", "-", "--base-path", "a", "--remote", "http://u.test/"), 2, "distribution is '-'"),
         (("update", "d"), 2, "changed"),
         (("update", "nowhere", "--base-path", "b"), 1, "distribution nowhere"),
         (("show", "nowhere"), 1, "distribution nowhere"),

@@ -191,6 +191,8 @@ async def test_tolerance(command: Command, pool: Pool, upstream: Nginx) -> None:
         (("sync", "nonsense", "http://127.0.0.1:1/", "--repository", "one"), "nonsense"),
         (("sync", "file", "--repository", "one"), "URL"),
         (("sync", "file", "http://127.0.0.1:1/", "--repository", "one", "--database", "mysql://h/d"), "database"),
+        (("sync", "file", "http://127.0.0.1:1/", "--repository", ""), "repository is ''"),
+        (("sync", "file", "http://127.0.0.1:1/", "--repository", "a/b"), "letters"),
     ],
 )
 @ensureDeferred

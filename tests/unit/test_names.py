@@ -6,12 +6,14 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from twisted_pulp.errors import PathError
-from twisted_pulp.names import JOURNAL, PARTIAL, file_name_of, inside
+from twisted_pulp.documents import NewRepository
+from twisted_pulp.errors import PathError, SettingsError
+from twisted_pulp.names import JOURNAL, PARTIAL, called, file_name_of, inside
 
 PAYLOADS = [
     "",
@@ -255,3 +257,18 @@ def test_any_file_name(segment: bytes) -> None:
     except PathError:
         return
     assert f"/d/{name}" == inside("/d", name)
+
+
+@given(st.text(max_size=10) | st.text("aZ0_-.+~", max_size=300))
+@example("a\n")
+@example("x" * 255)
+@example("x" * 256)
+def test_called(name: str) -> None:
+    """Something new may be called what the API could call it, and nothing else."""
+    try:
+        msgspec.convert({"name": name}, NewRepository)
+    except msgspec.ValidationError:
+        with pytest.raises(SettingsError, match="repository"):
+            called("repository", name)
+    else:
+        assert name == called("repository", name)

@@ -26,6 +26,8 @@ _CHECKED = 8 << 20
 #: SQLite's result codes (https://www.sqlite.org/rescode.html); the low byte is the primary one.
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+#: A full disk, too: there is no room for what is shared beside the database.
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}
 
 
@@ -88,13 +90,14 @@ def _check(connection: Connection) -> None:
 
 def _meaning(where: str, error: SQLAlchemyError) -> tuple[CatalogError | None, bool]:
     original = error.orig if isinstance(error, DBAPIError) else None
-    code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+    whole = getattr(original, "sqlite_errorcode", 0)
+    code = whole & 0xFF
     if code in _LOCKED:
         return CatalogLocked(f"{where}: {original}"), True
     if code in _DAMAGED:
         return CatalogDamaged(f"{where}: {original}"), False
-    if code == sqlite3.SQLITE_FULL:
-        return CatalogFull(f"{where}: {original}"), False
+    if whole in _FULL:
+        return CatalogFull(f"{where}: database or disk is full"), False
     if code in _UNREACHABLE:
         return CatalogUnavailable(f"{where}: {original}"), False
     return None, False

@@ -9,6 +9,7 @@ from twisted_pulp.cli._desk import Desk, worked
 from twisted_pulp.cli._place import Place
 from twisted_pulp.cli._table import facts, moment, table
 from twisted_pulp.errors import NameTaken
+from twisted_pulp.names import called
 
 __all__ = ["created", "deleted", "listed", "shown", "updated"]
 
@@ -21,7 +22,7 @@ def created(place: Place, name: str, fields: dict[str, Any]) -> int:
     def create(connection: Any, key: Any) -> dict[str, Any]:
         from twisted_pulp.catalog import distributions
 
-        values = _values(connection, key, name, fields, {})
+        values = _values(connection, key, called("distribution", name), fields, {})
         return _document(connection, distributions.create(connection, name, now=time.time(), **values))
 
     def there(server: Any) -> Any:
@@ -38,6 +39,7 @@ def updated(place: Place, name: str, fields: dict[str, Any]) -> int:
     def update(connection: Any, key: Any) -> dict[str, Any]:
         from twisted_pulp.catalog import distributions
 
+        called("distribution", fields.get("name", name))
         before = distributions.get(connection, name)
         values = _values(connection, key, name, fields, before.settings)
         if values.get("repository_id", before.repository_id) is None:

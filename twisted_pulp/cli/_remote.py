@@ -16,6 +16,7 @@ from twisted_pulp.cli._table import facts, moment, table
 from twisted_pulp.cli._upstream import with_root
 from twisted_pulp.errors import SettingsError
 from twisted_pulp.errors import shown as visible
+from twisted_pulp.names import called
 from twisted_pulp.settings import Remote
 
 _SECRET = {True: "yes, sealed", False: "none"}
@@ -42,6 +43,7 @@ def created(
     try:
         remote = remote_of(config, begin, {})
         remote = remote_of(config, begin, with_root(remote, fields))
+        called("remote", name)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
 

@@ -12,6 +12,7 @@ from twisted_pulp.cli._config import remote_of
 from twisted_pulp.cli._options import SyncOptions
 from twisted_pulp.errors import NotInCatalog, SettingsError
 from twisted_pulp.lists import file_root_of
+from twisted_pulp.names import called
 from twisted_pulp.settings import Remote
 
 __all__ = ["Upstream", "prepared", "with_root"]
@@ -42,7 +43,9 @@ def prepared(connection: Any, key: Any, options: SyncOptions) -> Upstream:
     from twisted_pulp.catalog import remotes, repositories
 
     repository = _found(repositories.get, connection, options.repository)
-    if repository is not None and repository.type != options.type:
+    if repository is None:
+        called("repository", options.repository)
+    elif repository.type != options.type:
         raise SettingsError("repository", options.repository, f"one of type {options.type}")
     row = _remote_row(connection, repository, options)
     known = remote_of(options.config, options.remote, {}) if row is None else remotes.reach(connection, row.id, key)
@@ -52,7 +55,7 @@ def prepared(connection: Any, key: Any, options: SyncOptions) -> Upstream:
         raise SettingsError("URL", None, "given, for this repository was never synced")
     now = time.time()
     if row is None:
-        name = options.remote or options.repository
+        name = called("remote", options.remote or options.repository)
         row = remotes.create(connection, name, remote, now, type=options.type, key=key)
     elif remote != known:
         row = remotes.update(connection, row.name, now, fields, key=key)

@@ -109,9 +109,9 @@ async def test_row_58_failing(
 
 @tmpfs
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("what", ["storage", "catalog"])
+@pytest.mark.parametrize(("what", "left"), [("storage", 80_000), ("catalog", 40_000), ("catalog", 0)])
 @ensureDeferred
-async def test_row_59_full(start_forks: StartForks, tmp_path: Path, upstream: Upstream, what: str) -> None:
+async def test_row_59_full(start_forks: StartForks, tmp_path: Path, upstream: Upstream, what: str, left: int) -> None:
     """Row 59: a disk that is full, of files or of the catalog, fails the sync, typed; with room again it completes."""
     disk, data = tmp_path / "disk", tmp_path / "data"
     disk.mkdir()
@@ -125,7 +125,7 @@ async def test_row_59_full(start_forks: StartForks, tmp_path: Path, upstream: Up
     await forks.run("--data", data, *database, "repository", "list")  # now there is a catalog
     filler = forks.path(disk / "filler")
     room = os.statvfs(filler.parent).f_bavail * os.statvfs(filler.parent).f_frsize
-    filler.write_bytes(bytes(room - (80_000 if what == "storage" else 40_000)))
+    filler.write_bytes(bytes(room - left))
     failed = await run(forks, data, upstream, *database)
     assert 1 == failed.status, failed.err
     assert "failed: " in failed.err
