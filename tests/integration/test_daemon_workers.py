@@ -32,10 +32,10 @@ def daemon(start_command: Start, reactor: IReactor, tmp_path: Path) -> Daemon:
     return Daemon(start_command, reactor, tmp_path / "data")
 
 
-async def begun(daemon: Daemon, tmp_path: Path, more: str = "", lease: int = 60) -> int:
+async def begun(daemon: Daemon, tmp_path: Path, more: str = "", lease: int = 60, jobs: int = 4) -> int:
     """Start it with two workers, wait until these are ready, and return its port."""
     path = tmp_path / "settings.toml"
-    limits = f"[limits]\nreserve = 0\ngrace = 5\nlease = {lease}\n"
+    limits = f"[limits]\nreserve = 0\ngrace = 5\nlease = {lease}\njobs = {jobs}\n"
     path.write_text(f'workers = 2\n{more}\n[ssrf]\nallow = ["127.0.0.1"]\n{limits}')
     port = await daemon.start("--config", path)
     await daemon.process.until(lambda: set(workers(daemon)) == {"1", "2"}, 90)
@@ -103,7 +103,11 @@ def metric(text: str, name: str) -> float:
 async def test_work(
     daemon: Daemon, scripted: Scripted, tmp_path: Path, request: pytest.FixtureRequest, database: str, reactor: IReactor
 ) -> None:
-    """Jobs are run by both processes, on either database; what they count the daemon tells, and they end with it."""
+    """
+    Jobs are run by both processes, on either database; what they count the daemon tells, and they end with it.
+
+    Of two that want one path the second waits, and finds the file there.
+    """
     scripted.default = lambda request: ok(BODY)
     more, name, server = "", "", None
     if database == "postgresql":
@@ -112,7 +116,7 @@ async def test_work(
         name = server.create()
         more = f'database = "{server.url(name)}"\n'
     try:
-        port = await begun(daemon, tmp_path, more)
+        port = await begun(daemon, tmp_path, more, jobs=1)
         await handed_in(daemon, port, scripted)
         await all_completed(daemon, port, 20)
         assert {BODY} == {(daemon.data / "downloads" / "f" / str(number)).read_bytes() for number in range(20)}
@@ -125,11 +129,31 @@ async def test_work(
         assert {"1", "2"} == {
             line.split("worker=")[1][0] for line in daemon.process.out.splitlines() if "worker=" in line
         }
+        await one_path(daemon, port, scripted)
         assert 0 == await daemon.end(signal.SIGTERM)
         assert not any(map(lives, both))
     finally:
         if server is not None:
             server.drop(name)
+
+
+async def one_path(daemon: Daemon, port: int, scripted: Scripted) -> None:
+    """Let both processes want one path, the second beside another one, which it fetches meanwhile."""
+    gate: Deferred[None] = Deferred()
+    scripted.on(b"/slow", [(Until(gate), *ok(BODY))])
+    scripted.on(b"/quick", [ok(BODY)])
+    slow, quick = (
+        {"url": scripted.url(f"/{name}"), "path": name, "digests": {"sha256": DIGEST}} for name in ("slow", "quick")
+    )
+    first = await daemon.post(port, "/api/v1/downloads", {"items": [slow]})
+    await daemon.process.until(lambda: scripted.requests[-1].path == b"/slow", 60)
+    second = await daemon.post(port, "/api/v1/downloads", {"items": [slow, quick]})
+    await daemon.process.until(lambda: scripted.requests[-1].path == b"/quick", 60)
+    gate.callback(None)
+    for each in (first, second):
+        await daemon.until(port, each.headers["location"], "completed", 60)
+    assert [b"/slow", b"/quick"] == [each.path for each in scripted.requests[-2:]]
+    assert 1 == (await daemon.document(port, second.headers["location"]))["result"]["present"]
 
 
 @pytest.mark.leaves_partials
@@ -159,7 +183,7 @@ async def test_killed_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path,
 
 
 #: Seconds after which a process that says nothing is killed, and seconds that a busy machine may take.
-LEASE, SLACK = 4, 30
+LEASE, SLACK = 3, 30
 
 
 @pytest.mark.leaves_partials
@@ -183,9 +207,9 @@ async def test_paused_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path,
     await daemon.until(port, job, "completed", 90)
     assert reactor.seconds() - paused < 2 * LEASE + SLACK
     assert not lives(pid)
-    assert daemon.process.out.count("says nothing any more, and was killed") == 1
+    assert "says nothing any more, and was killed" in daemon.process.out
     assert 1 == (await daemon.document(port, job))["result"]["version"]
-    await daemon.process.until(lambda: daemon.process.out.count("ready [worker=") == 3, 90)
+    await daemon.process.until(lambda: daemon.process.out.count("ready [worker=") > 2, 90)
     assert 0 == await daemon.end(signal.SIGTERM)
 
 

@@ -47,6 +47,8 @@ class DownloadKind:
     :param directory: where the files go; only whole and verified ones appear there.
     :param concurrency: downloads in flight in one job; default 32.
     :param fsync: whether files are on the disk before their items are completed; default true.
+    :param shared: path of a file by which processes that write there agree on who writes what; default None: no other
+        does.
     """
 
     yields = True
@@ -54,7 +56,11 @@ class DownloadKind:
     _directory: str
     concurrency: int = field(kw_only=True, default=32)
     fsync: bool = field(kw_only=True, default=True)
-    _paths: Paths = field(init=False, factory=Paths)
+    shared: str | None = field(kw_only=True, default=None)
+    _paths: Paths = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._paths = Paths(self._context.reactor, self.shared)
 
     def recover(self) -> Deferred[int]:
         """

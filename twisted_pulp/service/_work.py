@@ -109,7 +109,9 @@ class Work:
     def _kinds(self, crew: Crew | None) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
-        self._downloads = DownloadKind(context, os.path.join(running.data.path, DOWNLOADS), concurrency=downloads)
+        path = running.data.path
+        shared = None if self._alone else os.path.join(path, "locks", "paths")
+        self._downloads = DownloadKind(context, os.path.join(path, DOWNLOADS), concurrency=downloads, shared=shared)
         self._sync = SyncKind(context, catalog, storage, concurrency=downloads, crew=crew)
         fetch: dict[str, IJobKind] = {}
         if crew is not None:
