@@ -74,9 +74,10 @@ class Crews:
     directory: Path
     site: FakeSite
     hands: list[Hand] = field(init=False, factory=list)
+    working: int = field(init=False, default=0)
 
-    async def add(self, *, lease: float = 60.0, site: Any = None, **fields: Any) -> Hand:
-        """Add one, that runs jobs once its worker is started."""
+    async def add(self, *, lease: float = 60.0, site: Any = None, works: bool = True, **fields: Any) -> Hand:
+        """Add one, that runs jobs, if it *works*, once its worker is started."""
         reactor, name = self.reactor, f"hand{len(self.hands)}"
         catalog = await Catalog.open(reactor, self.url)
         storage = await DirectoryStorage.open(reactor, self.directory / "storage", fsync="none")
@@ -84,7 +85,8 @@ class Crews:
         world: Any = World(context, site or self.site)
         jobs = Jobs(reactor, catalog, broker=LocalBroker())
         claims = Claims(reactor, catalog, name, lease=lease)
-        crew = Crew(jobs, claims, lambda: len(self.hands) - 1)
+        crew = Crew(jobs, claims, lambda: self.working - 1, lambda: len(self.hands) > 1)
+        self.working += works
         kinds = {
             "sync": SyncKind(world, catalog, storage, crew=crew),
             "fetch": FetchKind(world, catalog, storage, claims),

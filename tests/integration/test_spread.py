@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet.task import deferLater
 
 from tests.integration.crew_fixtures import Crews, crews
 from tests.unit.stages.surroundings import SITE
+from twisted_pulp.catalog import artifacts
 from twisted_pulp.catalog._claim_tables import claim, fetch, fetched
+from twisted_pulp.catalog.artifacts import NewArtifact
 
 __all__ = ["crews"]
 
@@ -75,4 +80,28 @@ async def test_race(crews: Crews) -> None:
         assert job.result is not None, job.error
         assert ("completed", 200) == (job.state, job.result["added"])
     assert (200, 1) == (len(crews.gets()), max(crews.gets().values()))
+    assert [0, 0, 0] == await left(crews)
+
+
+@ensureDeferred
+async def test_for_clients(crews: Crews) -> None:
+    """The only one that runs jobs waits for what another one fetches for its clients, and does not fetch it again."""
+    bodies = crews.publish(20)
+    worker, content = await crews.add(), await crews.add(works=False)
+    await crews.remote()
+    name = hashlib.sha256(bodies[0]).hexdigest()
+    mine, _ = await content.claims.take([name], lambda connection, names: None)
+    assert {name} == mine
+    await worker.worker.start()
+    uid = await worker.sync("r")
+    while len(crews.gets()) < 19:
+        await deferLater(worker.reactor, 0.02)
+    assert "running" == (await worker.jobs.get(uid)).state
+    assert content.storage.put(name, bodies[0]) is not None
+    await content.catalog.write(artifacts.save, [NewArtifact(name, len(bodies[0]), {})], 1.0)
+    await content.claims.give(mine)
+    job = await worker.ended(uid)
+    assert job.result is not None, job.error
+    assert (20, 19) == (job.result["added"], job.result["downloaded"])
+    assert SITE + "f0" not in crews.gets()
     assert [0, 0, 0] == await left(crews)

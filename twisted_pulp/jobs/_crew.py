@@ -29,11 +29,13 @@ class Crew:
     :param jobs: the book.
     :param claims: what each of them fetches.
     :param count: tells how many others there are that run jobs.
+    :param rivals: tells whether others may fetch the same, be it for clients; default: only those that run jobs do.
     """
 
     _jobs: Jobs
     claims: Claims
     _count: Callable[[], int]
+    _rivals: Callable[[], bool] = lambda: False
     _spread: dict[Hands, None] = field(init=False, factory=dict)
 
     @property
@@ -50,6 +52,11 @@ class Crew:
     def others(self) -> int:
         """How many others there are."""
         return self._count()
+
+    @property
+    def rivals(self) -> bool:
+        """Whether others may fetch the same."""
+        return self.others > 0 or self._rivals()
 
     def of(self, task: Task) -> Part:
         """Return what the sync of *task* has of this."""
@@ -98,6 +105,11 @@ class Part:
     def others(self) -> int:
         """How many others there are."""
         return self.crew.others
+
+    @property
+    def rivals(self) -> bool:
+        """Whether others may fetch the same."""
+        return self.crew.rivals
 
     @property
     def claims(self) -> Claims:

@@ -11,6 +11,9 @@ from twisted_pulp.live import Running
 
 __all__ = ["crew_of", "share"]
 
+#: Roles of nodes that fetch files.
+_FETCH = frozenset({"worker", "content"})
+
 
 def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> None:
     """
@@ -31,4 +34,9 @@ def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> Non
 
 def crew_of(running: Running) -> Crew:
     """Return those that this daemon shares its syncs with."""
-    return Crew(running.jobs, running.claims, lambda: running.nodes.count("worker") - 1)
+    nodes = running.nodes
+
+    def rivals() -> bool:
+        return any(not _FETCH.isdisjoint(each.roles) for each in nodes.others)
+
+    return Crew(running.jobs, running.claims, lambda: nodes.count("worker") - 1, rivals)

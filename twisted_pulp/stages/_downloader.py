@@ -82,7 +82,7 @@ class ArtifactDownloader(Stage):
     def _helped(self) -> bool:
         """Return whether there are others who can fetch a part, or may fetch the same."""
         crew = self.sync.crew
-        return crew is not None and crew.others > 0
+        return crew is not None and crew.rivals
 
     async def _alone(self) -> None:
         sync, self._within, self._failed = self.sync, False, 0
