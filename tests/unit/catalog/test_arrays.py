@@ -17,6 +17,7 @@ from twisted_pulp.catalog._arrays import array_text
         ([None, None], "{NULL,NULL}"),
         (range(3), "{0,1,2}"),
         (["a"], '{"a"}'),
+        ([b"\0\xff", None, b""], r'{"\\x00ff",NULL,"\\x"}'),
         (["", "a,b", " {c} "], '{"","a,b"," {c} "}'),
         (["NULL", "None", None], '{"NULL","None",NULL}'),
         ([None, 'a"b'], '{NULL,"a\\"b"}'),
