@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from pytest_twisted import ensureDeferred
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
 
 from tests.servers.reactor import IReactor
 from twisted_pulp.catalog import Catalog, nodes
-from twisted_pulp.jobs import Nodes
+from twisted_pulp.jobs import Nodes, _nodes
 
 LEASE = 6.0
 
@@ -104,6 +105,48 @@ async def test_restarted(catalog: Catalog) -> None:
     assert 1 == len(await catalog.read(nodes.list))
     await one.stop()
     await again.stop()
+
+
+@ensureDeferred
+async def test_sums(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of all are added up: those of this one as they are now, of others as they said last, unless silent."""
+    monkeypatch.setattr(_nodes, "_FRESH", 4.0)  # less than from one beat to the next: nothing is said by itself here
+    clock, stopped, jobs = Clock(), Clock(), {"jobs": 3.0, "bytes": 10.0}
+    one = node(clock, catalog, "one", figures=lambda: jobs, lease=60.0)
+    two = node(stopped, catalog, "two", figures=lambda: {"jobs": 2, "memory": 7})
+    await two.start()
+    assert {"jobs": 3, "bytes": 10} == one.sums()
+    await one.start()
+    assert {"jobs": 5, "bytes": 10, "memory": 7} == one.sums()
+    jobs["jobs"] = 4
+    assert 6 == one.sums()["jobs"]
+    clock.advance(3.9)
+    assert 6 == one.sums()["jobs"]
+    clock.advance(0.1)
+    assert ["two"] == [each.name for each in one.others]
+    assert {"jobs": 4, "bytes": 10} == one.sums()
+    await two.pulse(hear=False)
+    await one.pulse(say=False)
+    assert {"jobs": 6, "bytes": 10, "memory": 7} == one.sums()
+    assert {"one": 1, "two": 2} == {row.name: row.beat for row in await catalog.read(nodes.list)}
+    await two.stop()
+    await one.stop()
+
+
+@ensureDeferred
+async def test_pulse_at_the_end(catalog: Catalog) -> None:
+    """One that ends says nothing any more, also what it was just saying."""
+    one = node(Clock(), catalog, "one")
+    await one.pulse()
+    assert [] == await catalog.read(nodes.list)
+    await one.start()
+    pulses = [one.pulse() for _ in range(5)]
+    for each in pulses:
+        each.addErrback(lambda why: why.trap(CancelledError) and None)
+    await one.stop()
+    assert [True] * 5 == [each.called for each in pulses]
+    await one.pulse()
+    assert [] == await catalog.read(nodes.list)
 
 
 @ensureDeferred

@@ -26,6 +26,7 @@ async def _cluster(call: Call) -> Cluster:
     return Cluster(
         nodes=tuple(Node(**asdict(each, recurse=False)) for each in nodes),
         roles={role: living.count(role) for role in _ROLES},
+        figures={} if running.nodes is None else running.nodes.sums(),
         jobs=await running.jobs.counts(),
         database=_engine(settings.database, running.data.catalog.dialect, True),
         broker=_engine(settings.broker, "local", getattr(running.jobs.broker, "connected", True)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import to_builtins
 
@@ -62,16 +62,19 @@ def _lines(found: Cluster) -> Iterator[str]:
     jobs = {name: count for name, count in found.jobs.items() if count}
     shared = {name: _engine(getattr(found, name)) for name in ("database", "broker", "storage")}
     said = ", ".join(f"{name}: {count}" for name, count in jobs.items()) or "none"
-    yield from facts([("jobs", said), *shared.items()])
+    yield from facts([("jobs", said), ("rate", _rate(found.figures)), *shared.items()])
 
 
 def _row(node: Node) -> tuple[object, ...]:
     figures = node.figures
     state = "silent" if not node.alive else "ready" if figures.get("ready") else "not ready"
     jobs = f"{figures.get('jobs', 0):g}/{figures.get('slots', 0):g}" if "worker" in node.roles else None
-    rate = f"{amount(int(figures.get('bytes_per_second', 0)))}/s"
     words = node.name, node.host, node.pid, node.version, ",".join(node.roles), state
-    return *words, jobs, rate, moment(node.seen)
+    return *words, jobs, _rate(figures), moment(node.seen)
+
+
+def _rate(figures: Mapping[str, float]) -> str:
+    return f"{amount(int(figures.get('bytes_per_second', 0)))}/s"
 
 
 def _engine(engine: Engine) -> str:

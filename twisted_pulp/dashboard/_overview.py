@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from twisted_pulp.dashboard._visit import Page, Route, Visit
 from twisted_pulp.live._throughput import EVERY, KEPT
@@ -19,6 +21,8 @@ async def _overview(visit: Visit) -> Page:
     active = (await running.jobs.list(state="running", limit=_FEW, owner=only)).items
     latest = (await running.jobs.list(limit=_FEW + len(active), owner=only)).items
     overall = running.context.pool.overall
+    nodes = _nodes(running)
+    together = running.nodes.sums() if nodes else {}
     return Page(
         "overview.html",
         {
@@ -29,7 +33,8 @@ async def _overview(visit: Visit) -> Page:
             "kept": KEPT,
             "span": EVERY * KEPT,
             "rate": running.throughput.now,
-            "downloads": running.metrics.running,
+            "downloads": int(together.get("downloads", running.metrics.running)),
+            "nodes": nodes,
             "received": running.metrics.received,
             "uptime": running.context.now() - running.started,
             "open": overall.open,
@@ -38,6 +43,13 @@ async def _overview(visit: Visit) -> Page:
             "reserve": running.settings.limits.reserve,
         },
     )
+
+
+def _nodes(running: Any) -> Sequence[Any]:
+    """Return the nodes that live, this one first; none where it is alone."""
+    if running.nodes is None or not running.nodes.others:
+        return ()
+    return running.nodes.me, *sorted(running.nodes.others, key=lambda node: (node.host, node.pid))
 
 
 def _disk(path: str) -> tuple[int, int] | None:

@@ -61,6 +61,7 @@ class Cluster:
 
     :ivar nodes: by their names.
     :ivar roles: how many nodes that live there are for each.
+    :ivar figures: those of all nodes together, as far as they have said them of late.
     :ivar jobs: how many there are in each state.
     :ivar database: where the catalog is.
     :ivar broker: what hands out work.
@@ -69,6 +70,7 @@ class Cluster:
 
     nodes: tuple[Node, ...]
     roles: Mapping[str, int]
+    figures: Mapping[str, float]
     jobs: Mapping[str, int]
     database: Engine
     broker: Engine

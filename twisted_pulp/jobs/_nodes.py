@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from twisted_pulp.catalog import Catalog, nodes
@@ -23,6 +23,8 @@ __all__ = ["Node", "Nodes"]
 _BEATS, _LONGEST = 3, 5.0
 #: Leases after which one that says nothing is forgotten.
 _FORGOTTEN = 20
+#: Seconds for which the figures count of one that says nothing; it may live all the same.
+_FRESH = 2 * _LONGEST
 
 
 @frozen(kw_only=True)
@@ -93,6 +95,7 @@ class Nodes:
     _silent: frozenset[str] = field(init=False, default=frozenset())
     _rounds: Rounds = field(init=False)
     _told: bool = field(init=False, default=False)
+    _doing: set[Deferred[None]] = field(init=False, factory=set)
 
     def __attrs_post_init__(self) -> None:
         self._started = self._now()
@@ -148,11 +151,34 @@ class Nodes:
 
     def tell(self) -> Deferred[None]:
         """Tell the others what has changed here, at once; the Deferred fires when they can see it."""
-        return Deferred.fromCoroutine(self._beat() if self._told else _nothing())
+        return self.pulse()
+
+    def pulse(self, *, say: bool = True, hear: bool = True) -> Deferred[None]:
+        """
+        Exchange figures with the others, at once.
+
+        :param say: whether to tell those of this one; *hear*: whether to ask for theirs.
+        :returns: a Deferred that fires when that is done; it fails with `CatalogError`.
+        """
+        if not self._told:
+            return succeed(None)
+        doing = Deferred.fromCoroutine(self._pulse(say, hear))
+        self._doing.add(doing)
+
+        def over(result: Any) -> Any:
+            self._doing.discard(doing)
+            return result
+
+        return doing.addBoth(over)
 
     async def _beat(self) -> None:
-        await self._catalog.write(nodes.beat, self._row())
-        await self._hear()
+        await self._pulse(True, True)
+
+    async def _pulse(self, say: bool, hear: bool) -> None:
+        if say:
+            await self._catalog.write(nodes.beat, self._row())
+        if hear:
+            await self._hear()
 
     async def _hear(self) -> Sequence[NodeRow]:
         """Look who else there is, and forget those that were silent for long."""
@@ -186,6 +212,16 @@ class Nodes:
         found = {row.name: _node(row, self._lives(row)) for row in rows} | {self.name: self.me}
         return [found[name] for name in sorted(found)]
 
+    def sums(self) -> dict[str, float]:
+        """Return the figures of all nodes added up, by their names: of this one as they are now, of others as heard."""
+        now = self._reactor.seconds()
+        found = dict(self._figures())
+        for each in self._others:
+            if now - self._heard[each.name][1] < _FRESH:
+                for name, figure in each.figures.items():
+                    found[name] = found.get(name, 0) + figure
+        return found
+
     def stop(self) -> Deferred[None]:
         """Tell the others that this one ends; the Deferred fires when that is done, or cannot be."""
         return Deferred.fromCoroutine(self._stop())
@@ -195,6 +231,10 @@ class Nodes:
             return
         self._told = False
         await self._rounds.stop()
+        doing = list(self._doing)  # what it still said after it has left would not be true
+        for each in doing:
+            each.cancel()
+        await DeferredList(doing, consumeErrors=True)
         try:
             await self._catalog.write(nodes.leave, self.name, os.getpid())
         except PulpError as error:
@@ -214,7 +254,3 @@ def _node(row: NodeRow, alive: bool) -> Node:
         seen=row.seen,
         alive=alive,
     )
-
-
-async def _nothing() -> None:
-    """Do nothing: there is nobody to be told."""

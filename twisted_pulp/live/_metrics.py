@@ -35,6 +35,7 @@ class Metrics:
     :ivar errors: failed tries by the kind of their error, as "not_found".
     :ivar attempts: tries of sources.
     :ivar bytes: of bodies that came for downloads that have ended, those of failed tries too.
+    :ivar elsewhere: those of them that came to processes of whom this one counts what they do.
     :ivar durations: of downloads that were not present.
     :ivar requests: that were answered, by face, method and status.
     :ivar sent: bytes of answers by face.
@@ -49,7 +50,7 @@ class Metrics:
     def __init__(self) -> None:
         self.downloads: Counter[str] = Counter(dict.fromkeys(RESULTS, 0))  # a rate of what begins at 1 is lost
         self.errors: Counter[str] = Counter()
-        self.attempts = self.bytes = 0
+        self.attempts = self.bytes = self.elsewhere = 0
         self.durations = Histogram()
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.sent: Counter[str] = Counter()
@@ -82,7 +83,13 @@ class Metrics:
     @property
     def received(self) -> int:
         """Bytes of bodies that came, those of downloads under way too; never less than before."""
-        self._told = max(self._told, self.bytes + sum(transfer.received for transfer in self._traffic))
+        return self.own + self.elsewhere
+
+    @property
+    def own(self) -> int:
+        """As `received`, of those that came to this process."""
+        ended = self.bytes - self.elsewhere
+        self._told = max(self._told, ended + sum(transfer.received for transfer in self._traffic))
         return self._told
 
     def observe_download(self, report: DownloadReport) -> None:

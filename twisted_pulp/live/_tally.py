@@ -41,6 +41,7 @@ def add(metrics: Metrics, news: Mapping[str, Any]) -> None:
     """Count in *metrics* what another process has counted."""
     for name in _NUMBERS:
         setattr(metrics, name, getattr(metrics, name) + news.get(name, 0))
+    metrics.elsewhere += news.get("bytes", 0)
     for name in _COUNTERS:
         counter: Counter[Any] = getattr(metrics, name)
         for key, value in news.get(name, ()):

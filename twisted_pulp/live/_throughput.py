@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -24,7 +26,10 @@ class Throughput:
     :param metrics: that count the bytes.
     :param feed: whose listeners are told.
     :param reactor: for time.
-    :ivar samples: bytes a second, the newest last.
+    :ivar samples: bytes a second, the newest last; those of other processes too, where there are any.
+    :ivar own: bytes a second that came to this process, when it was last looked at.
+    :ivar all: called after each look for bytes a second and downloads of all processes; None, the default: there is
+        no other.
     """
 
     _log = Logger()
@@ -32,7 +37,10 @@ class Throughput:
     def __init__(self, metrics: Metrics, feed: Feed, reactor: Any) -> None:
         self._metrics, self._feed, self._reactor = metrics, feed, reactor
         self.samples: deque[int] = deque(maxlen=KEPT)
+        self.own = 0
+        self.all: Callable[[], Awaitable[tuple[int, int]]] | None = None
         self._call: LoopingCall | None = None
+        self._asking: Deferred[None] | None = None
         self._last = self._at = 0.0
         self._quiet = True
 
@@ -45,7 +53,7 @@ class Throughput:
         """Begin to look; a second time does nothing."""
         if self._call is not None:
             return
-        self._last, self._at = self._metrics.received, self._reactor.seconds()
+        self._last, self._at = self._metrics.own, self._reactor.seconds()
         self._call = LoopingCall(self._look)
         self._call.clock = self._reactor
         self._call.start(EVERY, now=False).addErrback(lambda why: self._log.failure("nobody looks", why))
@@ -55,13 +63,31 @@ class Throughput:
         call, self._call = self._call, None
         if call is not None:
             call.stop()
+        if self._asking is not None:
+            self._asking.cancel()
 
-    def _look(self) -> None:
-        now, received = self._reactor.seconds(), self._metrics.received
-        rate = int((received - self._last) / max(now - self._at, 0.001))
+    def _look(self) -> Deferred[None] | None:
+        now, received = self._reactor.seconds(), self._metrics.own
+        self.own = int((received - self._last) / max(now - self._at, 0.001))
         self._last, self._at = received, now
+        if self.all is None:
+            self._note(self.own, self._metrics.running)
+            return None
+        self._asking = Deferred.fromCoroutine(self._ask(self.all))
+        return self._asking.addErrback(self._not_known).addBoth(self._asked)
+
+    async def _ask(self, all_of_them: Callable[[], Awaitable[tuple[int, int]]]) -> None:
+        self._note(*await all_of_them())
+
+    def _not_known(self, why: Any) -> None:
+        if not why.check(CancelledError):
+            self._log.failure("it is not known how much comes to other processes", why)
+
+    def _asked(self, _: object) -> None:
+        self._asking = None
+
+    def _note(self, rate: int, running: int) -> None:
         self.samples.append(rate)
-        running = self._metrics.running
         quiet = not rate and not running
         # A day of nothing is not told, but that it began is.
         if self._feed.listeners and not (quiet and self._quiet):

@@ -37,7 +37,7 @@ def figures_of(running: Running) -> Mapping[str, float]:
         "jobs": 0 if worker is None else worker.running,
         "slots": 0 if worker is None else worker.concurrency,
         "downloads": running.metrics.running,
-        "bytes_per_second": running.throughput.now,
+        "bytes_per_second": running.throughput.own,
         "connections": running.context.pool.overall.open,
         "memory": _memory(),
     }

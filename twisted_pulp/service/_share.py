@@ -8,6 +8,7 @@ from typing import Any
 from twisted_pulp.cluster import Claims, Shares
 from twisted_pulp.jobs import Crew
 from twisted_pulp.live import Running
+from twisted_pulp.service._pulse import Pulse
 
 __all__ = ["crew_of", "share"]
 
@@ -17,7 +18,7 @@ _FETCH = frozenset({"worker", "content"})
 
 def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> None:
     """
-    Share what is fetched, and the connections to each host, with the others.
+    Share what is fetched, the connections to each host, and how much comes, with the others.
 
     :param closing: called with what gives them back.
     """
@@ -30,6 +31,7 @@ def share(running: Running, closing: Callable[[Callable[[], Any]], None]) -> Non
     shares = Shares(running.reactor, catalog, running.context.pool, nodes.name, **others)
     closing(shares.close)
     shares.start()
+    running.throughput.all = Pulse(running)
 
 
 def crew_of(running: Running) -> Crew:

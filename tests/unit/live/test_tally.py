@@ -50,6 +50,7 @@ def test_several() -> None:
     for each in (one, other):
         told(Tally(each), here)
     assert (21, 3, 3) == (here.bytes, here.downloads["failed"], here.durations.count)
+    assert (21, 7) == (here.received, here.own)
 
 
 def test_nothing() -> None:

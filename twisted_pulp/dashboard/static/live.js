@@ -100,6 +100,10 @@
     draw();
     say(document.querySelector("[data-rate]"), `${size(data.bytes_per_second)}/s`);
     say(document.querySelector("[data-downloads]"), count(data.downloads));
+    if (document.getElementById("nodes") && told - refreshed > 5000) {
+      refreshed = told;
+      refresh();
+    }
   }
   // When nothing comes, nothing is told: the line goes on at the bottom.
   if (figure) window.setInterval(() => { if (Date.now() - told > 3000) throughput({ bytes_per_second: 0, downloads: 0 }); }, 2000);
