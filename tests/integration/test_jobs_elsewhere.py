@@ -10,7 +10,11 @@ from attrs import define
 from twisted.internet.task import Clock
 
 from tests.integration.job_fixtures import ByHand, Heard, Shop, shop, site
+from twisted_pulp.catalog import reports
+from twisted_pulp.catalog._cluster_tables import report
+from twisted_pulp.catalog.reports import ReportRow
 from twisted_pulp.jobs import Jobs, LocalBroker, Orders, Watch
+from twisted_pulp.jobs._reports import Report, reports_of
 
 __all__ = ["shop", "site"]
 
@@ -82,6 +86,104 @@ async def test_noted_for_others(shop: Shop) -> None:
     assert 4 == (await shop.ended(uid)).done
     await orders.look()
     elsewhere.close()
+
+
+PARTS = [
+    {"code": "sync.x", "message": "Reading", "state": "running", "total": 9, "done": 3, "bytes": 7, "suffix": None}
+]
+
+
+@pytest_twisted.ensureDeferred
+async def test_reported_for_others(shop: Shop) -> None:
+    """How far parts are, and what has come of files that are not finished, is known elsewhere while the job runs."""
+    kind, heard, elsewhere = ByHand(), Heard(), book(shop)
+    uid = await running(shop, kind)
+    watch = Watch(elsewhere, Company(), Clock(), heard.tell)  # type: ignore[arg-type]
+    orders = Orders(shop.jobs, Clock())
+    await watch.look()
+    task = kind.begun[0][0]
+    task.progress(parts=PARTS, bytes=100)
+    task.coming(50)
+    assert {} == await reports_of(elsewhere, {uid: 0})
+    await orders.look()
+    await watch.look()
+    assert (100, 50, PARTS) == tuple(heard.events[-1][1][name] for name in ("bytes", "coming", "parts"))
+    expected = {uid: Report(50, PARTS)}
+    assert expected == await reports_of(elsewhere, {uid: 100, "other": 0}) == await reports_of(shop.jobs, {uid: 100})
+    assert {uid: Report(20, PARTS)} == await reports_of(elsewhere, {uid: 130})  # some is finished by now
+    task.coming(60)
+    await orders.look()
+    await watch.look()
+    assert 60 == heard.events[-1][1]["coming"]
+    count = len(heard.events)
+    await watch.look()
+    assert count == len(heard.events)
+    kind.begun[0][1].callback({})
+    await shop.ended(uid)
+    await watch.look()
+    assert ("completed", False) == (heard.events[-1][1]["state"], "parts" in heard.events[-1][1])
+    assert {} == await reports_of(elsewhere, {uid: 100})
+    await orders.look()
+    assert 0 == await reported(shop)
+    elsewhere.close()
+
+
+async def reported(shop: Shop) -> int:
+    """Return how many rows there are of how far runs are."""
+    return len(await shop.catalog.read(lambda connection: connection.execute(report.select()).all()))
+
+
+@pytest_twisted.ensureDeferred
+async def test_reported_to_nobody(shop: Shop) -> None:
+    """Where nobody can look nothing of it is written, and what was is taken away; runs without parts write nothing."""
+    kind, watched = ByHand(), [False]
+    await running(shop, kind)
+    orders = Orders(shop.jobs, Clock(), lambda: watched[0])
+    await orders.look()
+    kind.begun[0][0].progress(parts=PARTS)
+    counts = []
+    for watched[0] in (False, True, False):
+        await orders.look()
+        counts.append(await reported(shop))
+    assert [0, 1, 0] == counts
+    kind.begun[0][1].callback({})
+    await shop.settled()
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("parts", [[{"code": object()}], [{"code": "x" * 70_000}], [{"code": "\ud800"}]])
+async def test_odd_parts(shop: Shop, parts: Any) -> None:
+    """Parts that cannot be said, or are too long to be, do not keep what else is known from being noted."""
+    kind, elsewhere = ByHand(), book(shop)
+    uid = await running(shop, kind)
+    task = kind.begun[0][0]
+    task.parts = parts
+    task._given = True
+    task._figures["done"] = 5
+    await Orders(shop.jobs, Clock()).look()
+    assert (5, {uid: Report(0, [])}) == ((await elsewhere.get(uid)).done, await reports_of(elsewhere, {uid: 0}))
+    kind.begun[0][1].callback({})
+    await shop.settled()
+    elsewhere.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_late_report(shop: Shop) -> None:
+    """What a run says that has lost its job is not taken for what the later one says; a job that is gone has none."""
+    kind = ByHand()
+    uid = await running(shop, kind)
+    row = kind.begun[0][0].row
+    rows = {(row.id, row.fence): ReportRow(2, "[]"), (row.id + 1000, 1): ReportRow(9, "[]")}
+    await shop.catalog.write(reports.note, rows)
+    await shop.catalog.write(reports.note, {(row.id, row.fence - 1): ReportRow(1, "[]")})
+    await shop.catalog.write(reports.forget, [(row.id, row.fence - 1)])
+    assert {uid: ReportRow(2, "[]")} == await shop.catalog.read(reports.running, 10)
+    await shop.catalog.write(reports.note, {(row.id, row.fence + 1): ReportRow(3, "[]")})
+    assert {} == await shop.catalog.read(reports.running, 10)
+    kind.begun[0][1].callback({})
+    await shop.ended(uid)
+    await shop.jobs.delete(uid)
+    assert 0 == await reported(shop)
 
 
 @pytest_twisted.ensureDeferred

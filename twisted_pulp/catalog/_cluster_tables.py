@@ -54,13 +54,13 @@ session = Table(
     **BY_KEY,
 )
 
-#: How far the run of a job with this `fence` is, for those who watch it from other processes. `coming`: bytes that have
-#: come of files that are not finished; `parts`: as JSON.
+#: How far the run of a job with this `fence` is, for those who watch it from other processes. `received`: bytes that
+#: have come, those of files that are not finished too; `parts`: as JSON.
 report = Table(
     "report",
     metadata,
     Column("job_id", _ID, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("fence", BigInteger, nullable=False),
-    Column("coming", BigInteger, nullable=False, server_default="0"),
+    Column("received", BigInteger, nullable=False, server_default="0"),
     Column("parts", Text, nullable=False),
 )

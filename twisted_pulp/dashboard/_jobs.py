@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted_pulp.dashboard._underway import under_way
 from twisted_pulp.dashboard._visit import LIMIT, Elsewhere, Page, Route, Unfit, Visit
 
 __all__ = ["ROUTES", "job_of"]
@@ -32,7 +33,8 @@ async def _list(visit: Visit) -> Page:
     kind = _one_of("kind", visit.text("kind"), KINDS)
     after, jobs = visit.number("after"), visit.running.jobs
     page = await jobs.list(state=state, kind=kind, after=after, limit=LIMIT, owner=visit.session.only)
-    values = {"jobs": page.items, "counts": await jobs.counts(), "state": state, "kind": kind}
+    shown, _ = await under_way(visit, page.items)
+    values = {"jobs": shown, "counts": await jobs.counts(), "state": state, "kind": kind}
     values |= {"states": STATES, "kinds": KINDS, "first": after is None, "link": visit.link, "next": page.next}
     return Page("jobs.html", values)
 
@@ -50,11 +52,13 @@ async def job_of(visit: Visit, uid: str) -> Any:
 
 
 async def _show(visit: Visit, uid: str) -> Page:
-    job = await job_of(visit, uid)
+    (job,), reports = await under_way(visit, [await job_of(visit, uid)])
+    known = reports.get(uid)
     state = _one_of("state", visit.text("state"), _ITEM_STATES)
     after = visit.number("after")
     page = await visit.running.jobs.items(uid, state=state, after=after, limit=LIMIT)
     values = {"job": job, "items": page.items, "state": state, "states": _ITEM_STATES, "first": after is None}
+    values["steps"] = () if known is None else known.parts
     return Page("job.html", {**values, "link": visit.link, "next": page.next})
 
 

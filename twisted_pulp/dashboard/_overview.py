@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from twisted_pulp.dashboard._underway import under_way
 from twisted_pulp.dashboard._visit import Page, Route, Visit
 from twisted_pulp.live._throughput import EVERY, KEPT
 
@@ -18,7 +19,7 @@ _FEW = 10
 async def _overview(visit: Visit) -> Page:
     running, only = visit.running, visit.session.only
     counts = await running.jobs.counts()
-    active = (await running.jobs.list(state="running", limit=_FEW, owner=only)).items
+    active, _ = await under_way(visit, (await running.jobs.list(state="running", limit=_FEW, owner=only)).items)
     latest = (await running.jobs.list(limit=_FEW + len(active), owner=only)).items
     overall = running.context.pool.overall
     nodes = _nodes(running)

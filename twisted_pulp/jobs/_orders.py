@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import leases
+from twisted_pulp.catalog import leases, reports
+from twisted_pulp.catalog.reports import ReportRow
 from twisted_pulp.jobs._jobs import Jobs
+from twisted_pulp.jobs._reports import row_of
 from twisted_pulp.jobs._rounds import Rounds
+from twisted_pulp.jobs._run import Run
+from twisted_pulp.jobs._task import Task
 
 __all__ = ["Orders"]
 
@@ -25,10 +30,13 @@ class Orders:
 
     :param jobs: the book.
     :param reactor: its clock.
+    :param watched: tells whether another process may be asked how far they are; default: one may.
     """
 
     _jobs: Jobs
     _reactor: Any
+    _watched: Callable[[], bool] = lambda: True
+    _reported: Mapping[tuple[int, int], ReportRow] = field(init=False, factory=dict)
     _noted: Mapping[tuple[int, int], Mapping[str, int]] = field(init=False, factory=dict)
     _rounds: Rounds = field(init=False)
 
@@ -46,8 +54,11 @@ class Orders:
     async def look(self) -> None:
         """Look once."""
         mine = {run.row.id: run for run in self._jobs.runs.values()}
-        if not mine:
-            return
+        if mine:
+            await self._obey(mine)
+        await self._report({(each.row.id, each.row.fence): each.task for each in mine.values()})
+
+    async def _obey(self, mine: Mapping[int, Run]) -> None:
         held = await self._jobs.catalog.read(leases.held, list(mine))
         for id, run in mine.items():  # noqa: A001 -- the column
             fence, rank = held.get(id, (None, 0))
@@ -55,8 +66,32 @@ class Orders:
                 run.lose()
             elif rank != run.row.rank:
                 run.row = evolve(run.row, rank=rank)
-        figures = {(each.row.id, each.row.fence): each.task.figures for each in mine.values()}
-        new = {key: value for key, value in figures.items() if value and self._noted.get(key) != value}
-        if new:
-            await self._jobs.catalog.write(leases.progress, new)
-        self._noted = figures
+
+    async def _report(self, tasks: Mapping[tuple[int, int], Task]) -> None:
+        figures = {key: task.figures for key, task in tasks.items()}
+        rows = {key: row_of(task) for key, task in tasks.items()} if self._watched() else {}
+        reports = {key: row for key, row in rows.items() if row is not None}
+        told, noted = self._reported, self._noted
+        news = News(
+            {key: value for key, value in figures.items() if value and noted.get(key) != value},
+            {key: row for key, row in reports.items() if told.get(key) != row},
+            [key for key in told if key not in reports],
+        )
+        if any((news.figures, news.reports, news.over)):
+            await self._jobs.catalog.write(_note, news)
+        self._noted, self._reported = figures, reports
+
+
+@frozen
+class News:
+    """What others are to know of runs, each known by the number of its job and its fence."""
+
+    figures: Mapping[tuple[int, int], Mapping[str, int]]
+    reports: Mapping[tuple[int, int], ReportRow]
+    over: Collection[tuple[int, int]]
+
+
+def _note(connection: Connection, news: News) -> None:
+    leases.progress(connection, news.figures)
+    reports.note(connection, news.reports)
+    reports.forget(connection, news.over)

@@ -30,6 +30,7 @@ class Task:
     :ivar stopping: whether to begin nothing new, and to end without it.
     :ivar cancelled: whether the run was broken off.
     :ivar parts: how far the parts of it are, for those who watch.
+    :ivar come: bytes that have come of items that are not finished.
     """
 
     catalog: Catalog
@@ -41,9 +42,9 @@ class Task:
     stopping: bool = field(init=False, default=False)
     cancelled: bool = field(init=False, default=False)
     parts: Sequence[Mapping[str, Any]] = field(init=False, default=())
+    come: int = field(init=False, default=0)
     _figures: dict[str, int] = field(init=False)
     _given: bool = field(init=False, default=False)
-    _coming: int = field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         row = self.row
@@ -93,7 +94,7 @@ class Task:
 
     def coming(self, bytes: int) -> None:
         """Say how many *bytes* have come of items that are not finished."""
-        self._coming = bytes
+        self.come = bytes
         self.told()
 
     def progress(
@@ -116,7 +117,7 @@ class Task:
     def told(self) -> None:
         """Let those who watch know how far it is."""
         if not self.cancelled:
-            self._telling.progressed(self.seen(self.job), coming=self._coming, parts=list(self.parts))
+            self._telling.progressed(self.seen(self.job), coming=self.come, parts=list(self.parts))
 
     def seen(self, job: Job) -> Job:
         """Return *job* with the figures of now."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
+from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import watching
+from twisted_pulp.catalog import reports, watching
+from twisted_pulp.catalog.reports import ReportRow
 from twisted_pulp.catalog.watching import Sight
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._nodes import Nodes
+from twisted_pulp.jobs._reports import report_of
 from twisted_pulp.jobs._rounds import Rounds
 from twisted_pulp.jobs._telling import Tell
 
@@ -21,7 +24,7 @@ __all__ = ["Watch"]
 _EVERY, _KNOWN, _FOLLOWED = 1.0, 5_000, 1_000
 #: Told in parts: by the job that they belong to.
 _HIDDEN = frozenset({"fetch"})
-_TOLD = "state", "priority", "total", "done", "failed", "bytes", "error"
+_TOLD = "state", "priority", "total", "done", "failed", "bytes", "error", "coming", "parts"
 
 
 @define(eq=False)
@@ -62,7 +65,7 @@ class Watch:
         """Remember what was told of a job by who does it here, so that it is told once."""
         uid = data["uid"]
         self._told.pop(uid, None)
-        self._told[uid] = tuple(data[name] for name in _TOLD)
+        self._told[uid] = tuple(data.get(name) for name in _TOLD)
         while len(self._told) > _KNOWN:
             del self._told[next(iter(self._told))]
 
@@ -70,7 +73,7 @@ class Watch:
         """Look once."""
         if not self._nodes.others and self._since is not None:
             return
-        found = await self._jobs.catalog.read(watching.lately, list(self._followed))
+        found, rows = await self._jobs.catalog.read(_looked, list(self._followed))
         first = self._since is None
         if self._since is None:
             self._since = max((each.finished for each in found if each.finished is not None), default=0.0)
@@ -79,12 +82,15 @@ class Watch:
             if each.state in ("waiting", "paused", "running") and len(self._followed) < _FOLLOWED:
                 self._followed[each.id] = None
             if each.uid not in self._jobs.runs and each.kind not in _HIDDEN:
-                self._see(each, first)
+                self._see(each, rows.get(each.uid), first)
 
-    def _see(self, sight: Sight, first: bool) -> None:
+    def _see(self, sight: Sight, row: ReportRow | None, first: bool) -> None:
         data = _data(sight)
+        if row is not None:
+            report = report_of(row, sight.bytes)
+            data |= {"coming": report.coming, "parts": report.parts}
         told = self._told.get(sight.uid)
-        if told == tuple(data[name] for name in _TOLD):
+        if told == tuple(data.get(name) for name in _TOLD):
             return
         # What ended before we looked is no news, although it may be seen only now that something newer was deleted.
         assert self._since is not None
@@ -92,6 +98,10 @@ class Watch:
         self.note(data)
         if not first and not old:
             self._tell("job", data)
+
+
+def _looked(connection: Connection, ids: Collection[int]) -> tuple[Sequence[Sight], Mapping[str, ReportRow]]:
+    return watching.lately(connection, ids), reports.running(connection, _FOLLOWED)
 
 
 def _data(sight: Sight) -> dict[str, Any]:

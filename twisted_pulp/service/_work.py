@@ -96,7 +96,7 @@ class Work:
             room=partial(least_room, places_of(running.data)),
         )
         self._retention = Retention(jobs, reactor, settings.retention)
-        self.orders = Orders(jobs, reactor)
+        self.orders = Orders(jobs, reactor, self._watched)
         self._reminders = Reminders(jobs, reactor)
 
     def _crew_of(self, running: Running) -> Crew | None:
@@ -123,6 +123,9 @@ class Work:
             "verify": VerifyKind(context, catalog, storage),
             "cleanup": CleanupKind(running.reactor, catalog, storage),
         }
+
+    def _watched(self) -> bool:
+        return any("api" in each.roles for each in self._running.nodes.others)
 
     def _room(self, reason: str | None) -> None:
         if reason is None:

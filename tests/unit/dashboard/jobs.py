@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred, fail, succeed
 
+from twisted_pulp.catalog.reports import ReportRow
 from twisted_pulp.errors import PulpError
 from twisted_pulp.jobs import LocalBroker
 
@@ -74,10 +75,20 @@ _LEADS = {"cancel": "cancelled", "pause": "paused", "resume": "waiting", "retry"
 
 
 class Unlocked:
-    """A catalog whose locks nobody else wants."""
+    """
+    A catalog whose locks nobody else wants.
+
+    :ivar reports: of runs in other processes, by the uids of their jobs.
+    """
+
+    def __init__(self) -> None:
+        self.reports: dict[str, ReportRow] = {}
 
     def lock(self, name: str) -> Deferred[Unlocked]:
         return succeed(self)
+
+    def read(self, look: Any, uids: Any) -> Deferred[dict[str, Any]]:
+        return succeed({uid: row for uid, row in self.reports.items() if uid in uids})
 
     def release(self) -> Deferred[None]:
         return succeed(None)
@@ -94,6 +105,7 @@ class Jobs:
     error: PulpError | None = None
     broker: Any = field(factory=LocalBroker)
     catalog: Any = field(factory=Unlocked)
+    runs: dict[str, Any] = field(factory=dict)
 
     def add(self, job: Job, items: Sequence[Item] = ()) -> Job:
         """Know *job*."""

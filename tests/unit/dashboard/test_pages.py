@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 
 import pytest
+from attrs import frozen
 from sqlalchemy import Connection
 
 from tests.leaks import LoggedErrors
@@ -12,6 +15,7 @@ from tests.unit.dashboard.jobs import Item, Job
 from tests.unit.dashboard.world import NOW, World
 from twisted_pulp.catalog import contents, distributions, remotes, repositories, versions
 from twisted_pulp.catalog.contents import NewContent, NewFile
+from twisted_pulp.catalog.reports import ReportRow
 from twisted_pulp.dashboard._routes import ROUTES
 from twisted_pulp.download import Attempt, DownloadReport, Source
 from twisted_pulp.errors import JobNotFound, JobStateError, NotFound, QueueFull, StorageFull
@@ -70,6 +74,81 @@ def test_overview(world: World) -> None:
     assert '<progress max="1200" value="302"' in answer.body
     active, latest = answer.body.index('id="active"'), answer.body.index('id="latest"')
     assert active < answer.body.index('data-job="now"') < latest < answer.body.index('data-job="done"')
+
+
+@frozen
+class Node:
+    """A node, as far as it is shown."""
+
+    host: str
+    pid: int
+    roles: tuple[str, ...]
+    figures: dict[str, float]
+
+
+@frozen
+class Nodes:
+    """This node and others."""
+
+    me: Node
+    others: tuple[Node, ...] = ()
+
+    def sums(self) -> dict[str, float]:
+        """Return some figures of all."""
+        return {"downloads": 1234}
+
+
+def test_nodes(world: World) -> None:
+    """The overview shows each node that lives, this one first, and what all do together; of one alone nothing."""
+    figures = {"ready": 1, "jobs": 2, "slots": 4, "downloads": 30, "bytes_per_second": 3 << 20}
+    me, other = Node("b", 7, ("api",), {"ready": 1}), Node("a", 8, ("worker", "content"), figures)
+    world.running.nodes = Nodes(me)
+    assert "Nodes" not in world.get("/").text
+    world.running.nodes = Nodes(me, (other, Node("a", 3, (), {})))
+    text = world.get("/").text
+    assert "1\u202f234 downloads at once" in text
+    assert "Node b 7 Running for" in text
+    rows = text.partition("Rate ")[2]
+    assert rows.startswith(
+        "b 7 api ready – 0 0 B/s a 3 – not ready – 0 0 B/s a 8 worker, content ready 2 of 4 30 3.0 MiB/s"
+    )
+
+
+def test_under_way(world: World) -> None:
+    """What has come of files that are not finished counts in sizes, wherever the job runs."""
+    jobs = [world.jobs.add(Job(uid=uid, state="running", bytes=1 << 20)) for uid in ("here", "there", "unknown")]
+    world.jobs.runs["here"] = SimpleNamespace(task=SimpleNamespace(come=2 << 20, parts=()))
+    world.jobs.catalog.reports["there"] = ReportRow(5 << 20, "[]")
+    for path in ("/", "/jobs"):
+        sizes = re.findall("data-bytes>([^<]*)<", world.get(path).body)
+        assert ["1.0 MiB", "3.0 MiB", "5.0 MiB"] == sorted(sizes), path
+    assert "Size 5.0 MiB" in world.get("/jobs/there").text
+    assert 3 == len(jobs)
+
+
+def test_parts(world: World) -> None:
+    """The page of a sync that runs shows how far its parts are, wherever it does."""
+    part = {"code": "a", "message": "Downloading <b>", "state": "running", "suffix": "x.rpm", "bytes": 3 << 20}
+    done = {
+        "code": "b",
+        "message": "Reading",
+        "state": "completed",
+        "suffix": None,
+        "bytes": 0,
+        "total": None,
+        "done": 7,
+    }
+    parts = [{**part, "total": 1200, "done": 4}, done]
+    world.jobs.add(Job(uid="a", kind="sync", state="running"))
+    assert 'id="steps" data-part aria-labelledby="steps-title" hidden' in world.get("/jobs/a").body
+    world.jobs.catalog.reports["a"] = ReportRow(0, json.dumps(parts))
+    there = world.get("/jobs/a")
+    assert "Parts Downloading <b> x.rpm 4 of 1\u202f200 · 3.0 MiB Reading 7" in there.text
+    assert re.search(r'<progress max="1200" value="4" .*<progress max="1" value="1"', there.body, re.S)
+    assert "hidden>" not in there.body.partition('id="steps"')[2].partition("<header>")[0]
+    world.jobs.runs["a"] = SimpleNamespace(task=SimpleNamespace(come=0, parts=parts))
+    world.jobs.catalog.reports.clear()
+    assert there.text == world.get("/jobs/a").text
 
 
 def test_jobs(world: World) -> None:

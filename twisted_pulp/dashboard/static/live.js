@@ -56,7 +56,7 @@
       }
       say(row.querySelector("[data-done]"), count(job.done));
       say(row.querySelector("[data-total]"), job.total ? count(job.total) : "?");
-      say(row.querySelector("[data-bytes]"), size(job.bytes));
+      say(row.querySelector("[data-bytes]"), size(job.bytes + (job.coming || 0)));
       const failed = row.querySelector("[data-failed]");
       if (failed) {
         failed.hidden = !job.failed;
@@ -68,7 +68,7 @@
     if (!rows.length) {
       if (document.querySelector("[data-jobs]")) refresh(2000);
     } else if (!known) refresh();
-    else if (document.getElementById("items") && now - refreshed > 3000) {
+    else if (document.querySelector("#items, #steps") && now - refreshed > 3000) {
       refreshed = now;
       refresh();
     }

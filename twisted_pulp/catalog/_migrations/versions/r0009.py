@@ -31,7 +31,7 @@ def upgrade() -> None:
         "report",
         sa.Column("job_id", _ID, nullable=False, autoincrement=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("coming", sa.BigInteger(), nullable=False, server_default="0"),
+        sa.Column("received", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("parts", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_report_job_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_report")),
