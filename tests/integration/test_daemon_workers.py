@@ -177,7 +177,8 @@ async def test_killed_worker(daemon: Daemon, scripted: Scripted, tmp_path: Path,
     for pid in both:
         os.kill(pid, signal.SIGKILL)
     await all_completed(daemon, port, 2)
-    assert not set(both) & set(await pids(daemon, port))
+    while set(both) & set(await pids(daemon, port)):  # one of them may have had both jobs, and be there again first
+        await deferLater(reactor, 0.1)
     assert 4 == len(held)
     assert 0 == await daemon.end(signal.SIGTERM)
 

@@ -85,10 +85,10 @@ class Post(LineOnlyReceiver):
     _jobs: int = field(init=False, default=0)
 
     def connectionMade(self) -> None:
-        """Report what is counted, from now on."""
+        """Report what is counted, from now on: that it begins too, since the daemon watches who has said something."""
         self._call = LoopingCall(self.report)
         self._call.clock = self._reactor
-        self._call.start(min(_EVERY, self._service.settings.limits.lease / _BEATS), now=False)
+        self._call.start(min(_EVERY, self._service.settings.limits.lease / _BEATS))
 
     def report(self) -> None:
         """Tell what was counted since the last time."""
