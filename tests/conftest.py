@@ -26,6 +26,7 @@ import twisted_pulp
 from tests.broker_fixtures import rabbitmq, rabbitmq_server, start_broker
 from tests.catalog_fixtures import catalog, database, database_templates, postgres
 from tests.forked import Forking
+from tests.greenlets import trace_greenlets_apart
 from tests.lag import Lag
 from tests.leaks import Holdings, LoggedErrors, partials, settled
 from tests.object_fixtures import bucket, ceph, object_runtime
@@ -122,6 +123,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     for module in pkgutil.walk_packages(twisted_pulp.__path__, "twisted_pulp."):
         importlib.import_module(module.name)
+    trace_greenlets_apart()
     sys.settrace(None)
     try:
         return (yield)
