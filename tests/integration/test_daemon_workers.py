@@ -106,7 +106,7 @@ async def test_work(
     """
     Jobs are run by both processes, on either database; what they count the daemon tells, and they end with it.
 
-    Of two that want one path the second waits, and finds the file there.
+    Of two that want one path the second waits, and finds the file there. What was left by killed ones is removed.
     """
     scripted.default = lambda request: ok(BODY)
     more, name, server = "", "", None
@@ -115,8 +115,12 @@ async def test_work(
         assert isinstance(server, Postgres)
         name = server.create()
         more = f'database = "{server.url(name)}"\n'
+    orphan = daemon.data / "downloads" / ".old.pulp-part"
+    orphan.parent.mkdir(parents=True)
+    orphan.touch()
     try:
         port = await begun(daemon, tmp_path, more, jobs=1)
+        await daemon.process.until(lambda: not orphan.exists())
         await handed_in(daemon, port, scripted)
         await all_completed(daemon, port, 20)
         assert {BODY} == {(daemon.data / "downloads" / "f" / str(number)).read_bytes() for number in range(20)}

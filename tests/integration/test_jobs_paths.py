@@ -39,12 +39,16 @@ def test_turns(tmp_path: Path, shared: bool) -> None:
     gone.addErrback(lambda why: why.trap(CancelledError))
     gone.cancel()
     paths.give("b")
-    assert (True, False) == (paths.busy("a"), paths.busy("b"))
+    with paths.unused("a") as busy, paths.unused("b") as free:
+        assert (False, True) == (busy, free)
+    assert paths.take("b")
+    paths.give("b")
     assert not first.called
     paths.give("a")
     assert first.called
     paths.give("a")
-    assert not paths.busy("a")
+    with paths.unused("a") as free:
+        assert free
 
 
 async def test_processes(tmp_path: Path, start_command: Start, reactor: IReactor) -> None:
@@ -54,6 +58,8 @@ async def test_processes(tmp_path: Path, start_command: Start, reactor: IReactor
     await holder.until(lambda: holder.lines)
     paths = Paths(reactor, shared)
     assert not paths.take("a")
+    with paths.unused("a") as free:
+        assert not free
     assert paths.take("other")
     waiting, gone = taken(paths, "a"), taken(paths, "a")
     gone.cancel()

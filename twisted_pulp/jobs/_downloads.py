@@ -71,7 +71,7 @@ class DownloadKind:
         return Deferred.fromCoroutine(self._recover())
 
     async def _recover(self) -> int:
-        found = orphans(self._directory, begun=time.time() - _TICK, busy=self._paths.busy)
+        found = orphans(self._directory, begun=time.time() - _TICK, unused=self._paths.unused)
         removed, over = 0, False
         while not over:
             # A step takes a thread some milliseconds; the files of downloads can be written in between.

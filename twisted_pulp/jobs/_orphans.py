@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import islice
 
 from twisted_pulp.names import JOURNAL, PARTIAL
@@ -22,7 +22,7 @@ def orphans(
     keep: float = KEEP,
     now: float | None = None,
     begun: float = math.inf,
-    busy: Callable[[str], bool] = lambda path: False,
+    unused: Callable[[str], AbstractContextManager[bool]] = lambda path: nullcontext(True),
 ) -> Iterator[str | None]:
     """
     Give temporary files below *root* that no download goes on with; and None for everything else. Blocks.
@@ -31,7 +31,8 @@ def orphans(
     revalidated.
 
     :param begun: seconds since the epoch: what was written since is somebody's. Default: nobody writes there.
-    :param busy: tells whether somebody writes the file at a path below *root*; default: nobody does.
+    :param unused: tells whether nobody writes the file at a path below *root*, and keeps it so meanwhile; default: it
+        is so.
     """
     before = (time.time() if now is None else now) - keep
     pending = [root]
@@ -43,8 +44,11 @@ def orphans(
                     pending.append(entry.path)
                     yield None
                     continue
-                orphan = entry.name.endswith((PARTIAL, JOURNAL)) and _is_orphan(place, entry.name, before, begun)
-                yield entry.path if orphan and not busy(_whole(root, entry.path)) else None
+                if entry.name.endswith((PARTIAL, JOURNAL)) and _is_orphan(place, entry.name, before, begun):
+                    with unused(_whole(root, entry.path)) as alone:
+                        yield entry.path if alone else None
+                else:
+                    yield None
 
 
 def remove_orphans(found: Iterator[str | None], many: int | None = None) -> tuple[int, bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
 
@@ -45,9 +47,22 @@ class Paths:
         self._taken[path] = []
         return True
 
-    def busy(self, path: str) -> bool:
-        """Tell whether somebody here has *path*; in any thread."""
-        return path in self._taken
+    @contextmanager
+    def unused(self, path: str) -> Iterator[bool]:
+        """
+        Tell whether nobody has *path*; in any thread.
+
+        Where other processes write, none of them gets it meanwhile, and this one takes nothing else.
+        """
+        if self._shared is None:
+            yield path not in self._taken
+            return
+        alone = self.take(path)
+        try:
+            yield alone
+        finally:
+            if alone:
+                self.give(path)
 
     async def taken(self, path: str) -> None:
         """Wait until nobody has *path*, and take it."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 
 from twisted_pulp.jobs import (
     CleanupKind,
@@ -30,13 +28,12 @@ from twisted_pulp.jobs import (
 from twisted_pulp.live import Running
 from twisted_pulp.service._correlated import Correlated
 from twisted_pulp.service._probe import least_room, places_of
+from twisted_pulp.service._sweep import Sweep, downloads_of
 from twisted_pulp.settings import Schedule as Wanted
 from twisted_pulp.settings import Settings
 
-__all__ = ["DOWNLOADS", "Work"]
+__all__ = ["Work"]
 
-#: Where the files of downloads appear, below the data directory.
-DOWNLOADS = "downloads"
 #: In the payload of schedules that a settings file has, so that they go when they are in it no more.
 _ORIGIN = "origin"
 #: Seconds after which work that is not handed in to its end is taken to be abandoned, where others may be handing in.
@@ -54,8 +51,6 @@ class Work:
     :ivar orders: hears what other processes want of its jobs.
     """
 
-    _log = Logger()
-
     _running: Running
     _holder: str
     _alone: bool = True
@@ -63,7 +58,7 @@ class Work:
     scheduler: Scheduler = field(init=False)
     _space: Space = field(init=False)
     _retention: Retention = field(init=False)
-    _sweep: Deferred[None] | None = field(init=False, default=None)
+    _sweep: Sweep = field(init=False)
     _downloads: DownloadKind = field(init=False)
     _sync: SyncKind = field(init=False)
     orders: Orders = field(init=False)
@@ -95,6 +90,7 @@ class Work:
             changed=self._room,
             room=partial(least_room, places_of(running.data)),
         )
+        self._sweep = Sweep(self._downloads)
         self._retention = Retention(jobs, reactor, settings.retention)
         self.orders = Orders(jobs, reactor, self._watched)
         self._reminders = Reminders(jobs, reactor)
@@ -109,9 +105,7 @@ class Work:
     def _kinds(self, crew: Crew | None) -> Mapping[str, IJobKind]:
         running, downloads = self._running, self._running.settings.limits.downloads
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
-        path = running.data.path
-        shared = None if self._alone else os.path.join(path, "locks", "paths")
-        self._downloads = DownloadKind(context, os.path.join(path, DOWNLOADS), concurrency=downloads, shared=shared)
+        self._downloads = downloads_of(running, alone=self._alone)
         self._sync = SyncKind(context, catalog, storage, concurrency=downloads, crew=crew)
         fetch: dict[str, IJobKind] = {}
         if crew is not None:
@@ -161,17 +155,7 @@ class Work:
         if self._running.jobs.broker.shared:
             self._reminders.start()
         if self._alone:
-            self._sweep = Deferred.fromCoroutine(self._swept())
-
-    async def _swept(self) -> None:
-        """Remove what killed processes have left; where there are many files that takes a while."""
-        try:
-            if orphans := await self._downloads.recover():
-                self._log.info("removed {count} files that were left unfinished", count=orphans)
-        except CancelledError:
-            pass
-        except Exception:
-            self._log.failure("what was left unfinished could not be looked for")
+            self._sweep.start()
 
     async def keep_schedules(self, settings: Settings) -> None:
         """
@@ -199,8 +183,7 @@ class Work:
     async def rest(self) -> None:
         """Begin nothing by itself any more."""
         self._space.stop()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self._sweep.stop()
         await self.scheduler.stop()
         await self._retention.stop()
         await self._reminders.stop()

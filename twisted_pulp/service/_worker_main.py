@@ -19,19 +19,14 @@ from attrs import define, field, frozen
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import LoopingCall
-from twisted.logger import globalLogBeginner, globalLogPublisher
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from twisted_pulp.clock import use_monotonic_clock
 from twisted_pulp.live._tally import Tally
-from twisted_pulp.service._complaint import complain
-from twisted_pulp.service._config import Config, ConfigError
+from twisted_pulp.service._config import Config
 from twisted_pulp.service._daemon import DaemonService
-from twisted_pulp.service._lines import Lines
-from twisted_pulp.service._log import DaemonLog
 from twisted_pulp.service._member import Member
-from twisted_pulp.service._redaction import Redaction, secrets_of
+from twisted_pulp.service._program import run_service
 from twisted_pulp.service._worker import NEWS
 from twisted_pulp.settings import Settings
 
@@ -140,49 +135,25 @@ def _first_line() -> bytes:
     return bytes(line)
 
 
+def _serve(reactor: Any, service: DaemonService) -> None:
+    """Hear what the daemon says, and tell it what is counted."""
+    post = Post(reactor, service)
+    reactor.addSystemEventTrigger("during", "shutdown", post.report)
+    pipes: Any = StandardIO  # its types are those of Windows
+    pipes(post, stdin=0, stdout=NEWS, reactor=reactor)
+
+
 def main() -> int:
     """Be a worker process until the daemon says that it is over, and return the exit status."""
-    from twisted.internet import reactor
-
     for number in _DAEMONS:  # a terminal and systemd tell them all; the daemon says what that means
         signal.signal(number, signal.SIG_IGN)
-    one: Any = reactor
-    use_monotonic_clock(one)
     line = _first_line()
     if not line:
         return 0
     orders = msgspec.json.decode(line, type=Orders)
     config = WorkerConfig(path=orders.path, given=orders.given)
-    try:
-        settings = config.read(one)
-    except ConfigError as error:
-        for mistake in error.mistakes:
-            complain(mistake)
-        return 2
-    lines = Lines()
-    log = DaemonLog(lines.write, Redaction(secrets_of(settings)), settings.log.format, settings.log.level)
-    log.always = {"worker": orders.number}
-    globalLogBeginner.beginLoggingTo([log], discardBuffer=True, redirectStandardIO=False)
-    statuses = [0]
-
-    def ended(status: int) -> None:
-        statuses.append(status)
-        if one.running:
-            one.stop()
-
-    name = f"{orders.name}-{orders.number}"
-    member = Member(name, orders.number)
-    service = DaemonService(one, config=config, settings=settings, ended=ended, log=log, member=member)
-    post = Post(one, service)
-    one.addSystemEventTrigger("before", "shutdown", service.stopService)
-    one.addSystemEventTrigger("during", "shutdown", post.report)
-    one.callWhenRunning(service.startService)
-    pipes: Any = StandardIO  # its types are those of Windows
-    pipes(post, stdin=0, stdout=NEWS, reactor=one)
-    one.run(installSignalHandlers=False)
-    globalLogPublisher.removeObserver(log)
-    lines.flush()
-    return max(statuses)
+    member = Member(f"{orders.name}-{orders.number}", orders.number)
+    return run_service(config, begin=_serve, always={"worker": orders.number}, handlers=False, member=member)
 
 
 if __name__ == "__main__":

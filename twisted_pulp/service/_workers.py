@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,10 +10,11 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from twisted_pulp.jobs import DownloadKind, LocalBroker, Space
+from twisted_pulp.jobs import LocalBroker, Space
 from twisted_pulp.live import Running
 from twisted_pulp.live._tally import add
 from twisted_pulp.service._probe import least_room, places_of
+from twisted_pulp.service._sweep import Sweep, downloads_of
 from twisted_pulp.service._worker import WorkerProcess
 from twisted_pulp.settings import Settings
 
@@ -46,6 +46,7 @@ class Workers:
     _processes: list[WorkerProcess] = field(init=False, factory=list)
     _deaf: Callable[[], object] = field(init=False, default=lambda: None)
     _space: Space = field(init=False)
+    _sweep: Sweep = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         running, limits = self._running, self._running.settings.limits
@@ -53,6 +54,7 @@ class Workers:
         room = partial(least_room, places_of(running.data))
         path, reserve = running.data.path, limits.reserve
         self._space = Space(running.jobs, this, running.reactor, path, reserve=reserve, changed=self._room, room=room)
+        self._sweep = Sweep(downloads_of(running, alone=False))
         for number in range(1, running.settings.workers + 1):
             orders = {**self._orders, "number": number}
             counted = partial(add, running.metrics)
@@ -76,11 +78,9 @@ class Workers:
         return sum(each.jobs for each in self._processes)
 
     async def start(self) -> None:
-        """Clean up what killed processes have left, and start them."""
+        """Start them, and clean up what killed ones have left."""
         running = self._running
-        downloads = DownloadKind(running.context, os.path.join(running.data.path, "downloads"))
-        if orphans := await downloads.recover():
-            self._log.info("removed {count} files that were left unfinished", count=orphans)
+        self._sweep.start()
         for each in self._processes:
             each.start()
         broker = running.jobs.broker
@@ -102,6 +102,7 @@ class Workers:
     async def rest(self) -> None:
         """Begin nothing by itself any more."""
         self._space.stop()
+        self._sweep.stop()
         self._deaf()
 
     def stop(self, grace: float = 0.0) -> Deferred[None]:
