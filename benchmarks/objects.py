@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import os
 import resource
+import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,9 @@ from twisted.internet.task import react
 from zope.interface import implementer
 
 from benchmarks.about import about
-from twisted_pulp import Adoption, ObjectStorage
+from benchmarks.server import serving
+from twisted_pulp import Adoption, Context, Download, ObjectStorage
+from twisted_pulp.stages._following import Following
 
 _SMALL, _LARGE, _BLOCK = 4 << 10, 256 << 20, 1 << 20
 
@@ -108,6 +111,49 @@ async def large(reactor: Any, url: str, spool: str) -> tuple[float, float]:
     return (_LARGE >> 20) / (middle - began), (_LARGE >> 20) / (ended - middle)
 
 
+async def coming(reactor: Any, url: str, spool: str, source: str, sha256: str, size: int, ahead: bool) -> float:
+    """Return the seconds in which a file comes from *source* and is kept, uploaded *ahead* of its end or after it."""
+    storage: Any = await ObjectStorage.open(reactor, url, spool)
+    storage.follows = ahead
+    context, path = Context(reactor), storage.temporary(sha256)
+    following = Following(storage, os.path.dirname(path))
+    downloader = following.downloader(context.downloader)
+    began = monotonic()
+    report = await downloader.download(Download(source, sha256, size=size, digests={"sha256": sha256}))
+    following.ended(report)
+    assert await storage.adopt([Adoption(path, sha256, size)]) == [None]
+    took = monotonic() - began
+    await storage.remove([sha256])
+    await context.close()
+    await storage.close()
+    return took
+
+
+def published(directory: Path, size: int) -> tuple[Path, Path, str]:
+    """Make a directory for a server, one of a file of *size* random bytes for it to give out, and return its sha256."""
+    work, root, found = directory / "nginx", directory / "upstream", hashlib.sha256()
+    work.mkdir()
+    root.mkdir()
+    with (root / "file").open("wb") as file:
+        for _ in range(size // _BLOCK):
+            block = os.urandom(_BLOCK)
+            found.update(block)
+            file.write(block)
+    return work, root, found.hexdigest()
+
+
+async def after_and_ahead(reactor: Any, url: str, spool: str, size: int, rate: int) -> None:
+    """Let a file come at *rate* MiB/s, uploaded after its end and ahead of it, and print how long that took."""
+    work, root, sha256 = published(Path(spool), size)
+    with serving(shutil.which("nginx") or "/usr/sbin/nginx", work, root, rate) as server:
+        for ahead in (False, True):
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            took = await coming(reactor, url, spool, f"{server.http}/file", sha256, size, ahead)
+            more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) >> 10
+            words = "while it came" if ahead else "after it came"
+            print(f"{size >> 20} MiB at {rate} MiB/s, uploaded {words}: {took:.1f} s, {more} MiB more memory")
+
+
 def threads_or_loop(url: str, count: int) -> dict[str, float]:
     """Return puts a second of obstore itself, 16 at once: called in threads, and awaited in a loop."""
     import obstore
@@ -140,27 +186,36 @@ def threads_or_loop(url: str, count: int) -> dict[str, float]:
     return found
 
 
+async def stored(reactor: Any, url: str, spool: str, count: int) -> None:
+    """Keep and fetch small files, and a large one, and print how fast that was."""
+    for name, rate in threads_or_loop(url, count).items():
+        print(f"obstore alone, 16 at once, {name}: {rate:.0f} puts/s")
+    print("| connections | kept/s | asked for/s | read/s |")
+    print("| --- | --- | --- | --- |")
+    for connections in (1, 4, 16, 32):
+        rates = await small(reactor, url, spool, connections, count)
+        print(f"| {connections} | " + " | ".join(f"{rate:.0f}" for rate in rates) + " |")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    up, down = await large(reactor, url, spool)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
+    print(f"{_LARGE >> 20} MiB: {up:.0f} MiB/s up, {down:.0f} MiB/s down, {grown} MiB more memory")
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.objects", description=__doc__)
     parser.add_argument("--url", help="of a bucket, as a setting has it; default: of a Ceph RGW that is started")
-    parser.add_argument("--count", type=int, default=2000, help="small files")
+    parser.add_argument("--count", type=int, default=2000, help="small files; 0 for none")
+    parser.add_argument("--coming", type=int, default=256, help="MiB of a file that is uploaded while it comes")
+    parser.add_argument("--rate", type=int, default=32, help="MiB a second at which it comes")
     given = parser.parse_args()
 
     async def run(reactor: Any) -> None:
         print(about({}))
         with bucket(given.url) as url, tempfile.TemporaryDirectory() as spool:
-            for name, rate in threads_or_loop(url, given.count).items():
-                print(f"obstore alone, 16 at once, {name}: {rate:.0f} puts/s")
-            print("| connections | kept/s | asked for/s | read/s |")
-            print("| --- | --- | --- | --- |")
-            for connections in (1, 4, 16, 32):
-                rates = await small(reactor, url, spool, connections, given.count)
-                print(f"| {connections} | " + " | ".join(f"{rate:.0f}" for rate in rates) + " |")
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            up, down = await large(reactor, url, spool)
-            grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-            print(f"{_LARGE >> 20} MiB: {up:.0f} MiB/s up, {down:.0f} MiB/s down, {grown} MiB more memory")
+            if given.count:
+                await stored(reactor, url, spool, given.count)
+            await after_and_ahead(reactor, url, spool, given.coming << 20, given.rate)
 
     def start(reactor: Any) -> Deferred[None]:
         coroutine: Coroutine[Any, Any, None] = run(reactor)

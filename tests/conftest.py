@@ -93,6 +93,7 @@ _LIMITED = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("twisted_pulp")
     group.addoption("--campaign", type=float, default=0, metavar="N", help="run campaigns in full, N times")
+    group.addoption("--objects", metavar="URL", help="test an object store of yours, at the URL of a bucket")
     group.addoption("--seed", type=int, default=None, metavar="S", help="repeat the random choices of an earlier run")
 
 

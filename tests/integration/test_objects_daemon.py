@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import random
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThread
 
 from tests.integration.cluster import Cluster, Member, StartCluster
+from tests.integration.faults.test_spread import gets, helpers, remote, sync
+from tests.integration.faults.upstream import Upstream, sha256
 from tests.integration.pool import Pool
 from tests.servers.answers import ok
 from tests.servers.ceph import Ceph
 from tests.servers.fixtures import StartFaulty, StartNginx, StartScripted
 from tests.servers.forward import Forward
 from tests.servers.reactor import IReactor
+from tests.servers.scripted import Scripted
 from tests.servers.steps import Request, Send, Steps, Until
 from twisted_pulp.storage import ObjectStorage
 
@@ -77,16 +82,17 @@ async def test_cluster(
     assert wanted == await kept(reactor, url, tmp_path / "spool")
     assert 0 == ceph.uploads(bucket)
     assert [] == os.listdir(worker.data / "spool" / "tmp")
-    await _served(front, pool)
-    await _pulled(front, pool)
-    await _mended(cluster, front, url, pool, reactor, tmp_path)
+    await served(front, pool)
+    await pulled(front, pool)
+    await mended(cluster, front, url, pool, reactor, tmp_path)
     assert SECRET not in worker.out + front.out
     settings = await front.document("/api/v1/settings")
     assert SECRET not in str(settings)
     assert settings["storage"].startswith("s3://")
 
 
-async def _served(front: Member, pool: Pool) -> None:
+async def served(front: Member, pool: Pool) -> None:
+    """What was synced is served, whole and in part."""
     await front.made("/api/v1/distributions", {"name": "d", "base_path": "d", "repository": "mine"})
     for name in ("0.bin", "large.bin"):
         got = await front.get(f"/content/d/{name}")
@@ -95,7 +101,7 @@ async def _served(front: Member, pool: Pool) -> None:
         assert (206, pool.files[name][100:200]) == (got.status, got.body)
 
 
-async def _pulled(front: Member, pool: Pool) -> None:
+async def pulled(front: Member, pool: Pool) -> None:
     """What nobody had is brought by the first client, and kept in the bucket."""
     (pool.root / "new.iso").write_bytes(LARGE[: 9 << 20])
     wanted = {"name": "t", "base_path": "t", "remote": "tree", "settings": {"immutable": ["*.iso"]}}
@@ -105,7 +111,7 @@ async def _pulled(front: Member, pool: Pool) -> None:
     assert LARGE[: 9 << 20] == (await front.get("/content/t/new.iso")).body
 
 
-async def _mended(cluster: Cluster, front: Member, url: str, pool: Pool, reactor: IReactor, tmp_path: Path) -> None:
+async def mended(cluster: Cluster, front: Member, url: str, pool: Pool, reactor: IReactor, tmp_path: Path) -> None:
     """A verification finds what was changed in the bucket and mends it; a cleanup leaves nothing behind."""
     storage: Any = await ObjectStorage.open(reactor, url, tmp_path / "spool")  # type: ignore[arg-type]
     victim = pool.sha256("0.bin")
@@ -244,3 +250,33 @@ async def test_overlap(
         assert 1 == sum(each.path == f"/{name}".encode() for each in upstream.requests)
         assert body == (await node.get(f"/content/{name}/{name}")).body
     assert 0 == ceph.uploads(bucket)
+
+
+async def metrics(member: Member) -> str:
+    """Return what a member measures."""
+    return (await member.get("/metrics")).body.decode()
+
+
+@pytest.mark.limit(300)
+@ensureDeferred
+async def test_spread(
+    start_cluster: StartCluster, scripted: Scripted, ceph: Ceph, bucket: str, reactor: IReactor, tmp_path: Path
+) -> None:
+    """A sync that three processes share brings each file into the bucket once, large ones too."""
+    upstream = Upstream(scripted, random.Random(1))
+    upstream.add(60)
+    upstream.add(1, 17 << 20)
+    cluster = start_cluster(storage=ceph.url(bucket), limits={"jobs": 1})
+    members = await cluster.grow(3)
+    await remote(members[0], upstream)
+    await helpers(cluster, members[0], 2)
+    uid = await sync(members[0], "mine")
+    job = await cluster.ended(uid, members[1])
+    assert ("completed", 61) == (job["state"], job["result"]["added"]), (job, [each.out for each in members])
+    assert (61, 1) == (len(gets(upstream)), max(gets(upstream).values()))
+    wanted = {sha256(body): len(body) for body in upstream.files.values()}
+    assert wanted == await kept(reactor, ceph.url(bucket), tmp_path / "spool")
+    assert 0 == ceph.uploads(bucket)
+    assert [[], [], []] == [os.listdir(each.data / "spool" / "tmp") for each in members]
+    shares = [re.search(r'downloads_total{result="completed"} (\d+)', await metrics(each)) for each in members]
+    assert 2 <= sum(int(found[1]) > 0 for found in shares if found is not None)

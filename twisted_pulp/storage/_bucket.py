@@ -11,11 +11,10 @@ from typing import Any, TypeVar
 
 from twisted_pulp.errors import PulpError, StorageDamaged, StorageError, StorageRefused, StorageUnavailable
 from twisted_pulp.storage._location import Location
-from twisted_pulp.storage._names import is_sha256
 from twisted_pulp.storage._parts import PART, part_of
 from twisted_pulp.storage._refusals import there_already, translated, unable
 
-__all__ = ["BRIEFLY", "Bucket", "Listing", "Stream"]
+__all__ = ["BRIEFLY", "Bucket", "Stream"]
 
 T = TypeVar("T")
 # Seconds between tries while the store is out of reach.
@@ -209,7 +208,14 @@ class Bucket:
 
     def remove(self, sha256s: Sequence[str]) -> None:
         """Remove artifacts, whether they are there or not."""
-        self.attempt(self._obstore.delete, self._store, [self.key(each) for each in sha256s])
+        self.attempt(self._remove, [self.key(each) for each in sha256s])
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        try:
+            self._obstore.delete(self._store, keys)
+        except FileNotFoundError:  # of Azure and Google, who then may not have removed the others
+            for key in keys if len(keys) > 1 else ():
+                self._remove([key])
 
     def page(self, after: str | None) -> Any:
         """Return an iterator of pages of what is stored, behind the key *after*."""
@@ -259,36 +265,3 @@ class Stream:
         if self._left is not None:
             self._left -= len(piece)
         return piece
-
-
-class Listing:
-    """List what is stored, page by page, in the order of the keys. Blocks."""
-
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-        self._pages: Any = None
-        self._last: str | None = None
-
-    def page(self) -> list[tuple[str, int, float]]:
-        """Return sha256, size and time of some; none at the end."""
-        while found := self._bucket.attempt(self._next):
-            self._last = found[-1]["path"]
-            if page := [each for one in found if (each := _artifact(one)) is not None]:
-                return page
-        return []
-
-    def _next(self) -> Sequence[Any]:
-        if self._pages is None:
-            self._pages = self._bucket.page(self._last)
-        try:
-            return next(self._pages, ())
-        except Exception:
-            self._pages = None
-            raise
-
-
-def _artifact(found: Any) -> tuple[str, int, float] | None:
-    """Return what a listed object is, if it is an artifact."""
-    folder, _, name = found["path"].rpartition("/")
-    sha256 = folder.rpartition("/")[2] + name
-    return (sha256, found["size"], found["last_modified"].timestamp()) if is_sha256(sha256) else None

@@ -15,12 +15,13 @@ from zope.interface import implementer
 
 from twisted_pulp.errors import StorageError, StorageUnavailable
 from twisted_pulp.interfaces import Adoption, ExportMode, IStorage, Recovered
-from twisted_pulp.storage._bucket import BRIEFLY, Bucket, Listing, Stream
+from twisted_pulp.storage._bucket import BRIEFLY, Bucket, Stream
 from twisted_pulp.storage._busy import Busy
 from twisted_pulp.storage._delivery import Delivery
 from twisted_pulp.storage._fetching import Compared, exported, fetched
 from twisted_pulp.storage._follower import Follower
 from twisted_pulp.storage._growing import Growing
+from twisted_pulp.storage._listing import Listing
 from twisted_pulp.storage._location import Location
 from twisted_pulp.storage._names import checked, span, temporary_name
 from twisted_pulp.storage._pools import Pools

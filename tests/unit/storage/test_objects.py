@@ -11,7 +11,7 @@ from typing import Any
 import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
-from obstore.store import MemoryStore
+from obstore.store import LocalStore, MemoryStore
 from twisted.internet.defer import execute
 
 from tests.contracts import WriterContract
@@ -189,6 +189,17 @@ class TestBucket:
         self.bucket.replace(NO, lambda: iter((b"y",)), 1)
         with pytest.raises(StorageDamaged, match="from 100 to 1 bytes"):
             stream.take(10)
+
+
+def test_removed_by_others(object_runtime: None, tmp_path: Path) -> None:
+    """What somebody else has removed meanwhile keeps nothing else from being removed, where a store minds."""
+    bucket = Bucket(Location.parsed("s3://bucket?patience=1"), LocalStore(tmp_path))
+    names = [digest(b"%d" % number) for number in range(3)]
+    for name in names[::2]:
+        bucket.create(name, b"x")
+    bucket.remove(names)
+    assert set() == bucket.heads(names)
+    bucket.remove(names[:1])
 
 
 class TestObjectWriter(WriterContract):
