@@ -76,9 +76,7 @@ def called(field: str, name: str) -> str:
     :raises SettingsError: when it cannot: it has to fit into a path.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]{0,254}", name):
-        raise SettingsError(
-            field, name, "up to 255 of letters, digits and _.+~-, with one of the first two or _ in front"
-        )
+        raise SettingsError(field, name, "1 to 255 letters, digits and _.+~-, with none of .+~- in front")
     return name
 
 
