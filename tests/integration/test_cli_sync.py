@@ -10,6 +10,7 @@ from sqlite3 import connect
 
 import pytest
 from pytest_twisted import async_fixture, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.integration.pool import Command, Pool
@@ -19,7 +20,7 @@ from tests.servers.fixtures import StartNginx
 from tests.servers.nginx import Nginx
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
-from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, ok, status
+from tests.servers.scripted import Scripted, Send, SendSlowly, Stall, Until, ok, status
 
 KEYS = {"version", "added", "removed", "present", "downloaded", "bytes", "failed", "seconds"}
 
@@ -127,6 +128,22 @@ async def test_fsync(command: Command, pool: Pool, upstream: Nginx) -> None:
 
 
 @ensureDeferred
+async def test_in_flight(command: Command, scripted: Scripted, pool: Pool, reactor: IReactor) -> None:
+    """No more files are asked for than may be in flight, whatever else is allowed; without a limit all are."""
+    gate: Deferred[None] = Deferred()
+    scripted.on(b"/PULP_MANIFEST", [ok(pool.manifest())])
+    for name, data in pool.files.items():
+        scripted.on(b"/" + name.encode(), [(Until(gate), *ok(data))])
+    files = "--in-flight-files", 2
+    running = command.start(*syncing(scripted.url("/PULP_MANIFEST"), "--in-flight", "none", *files))
+    await running.until(lambda: len(scripted.requests) == 3)
+    await deferLater(reactor, 0.3)
+    assert 3 == len(scripted.requests)
+    gate.callback(None)
+    assert (0, 6) == (await running.ended(), len(scripted.requests))
+
+
+@ensureDeferred
 async def test_progress(command: Command, upstream: Nginx) -> None:
     """How far each part came, and what came of all, is in the catalog."""
     await command.json(*syncing(manifest_of(upstream)))
@@ -191,6 +208,8 @@ async def test_tolerance(command: Command, pool: Pool, upstream: Nginx) -> None:
         (("sync", "nonsense", "http://127.0.0.1:1/", "--repository", "one"), "nonsense"),
         (("sync", "file", "--repository", "one"), "URL"),
         (("sync", "file", "http://127.0.0.1:1/", "--repository", "one", "--database", "mysql://h/d"), "database"),
+        (("sync", "file", "http://127.0.0.1:1/", "--repository", "one", "--in-flight", "0"), "no size"),
+        (("sync", "file", "http://127.0.0.1:1/", "--repository", "one", "--in-flight-files", "1K"), "whole number"),
         (("sync", "file", "http://127.0.0.1:1/", "--repository", ""), "repository is ''"),
         (("sync", "file", "http://127.0.0.1:1/", "--repository", "a/b"), "letters"),
     ],

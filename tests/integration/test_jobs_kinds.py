@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import pytest_twisted
 from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 
 from tests.integration.job_fixtures import Shop, shop, site
+from tests.servers.scripted import Scripted, Until, ok
 from twisted_pulp.catalog import remotes, repositories, versions
 from twisted_pulp.context import Context
 from twisted_pulp.jobs import CleanupKind, Job, SyncKind, VerifyKind
@@ -58,7 +61,7 @@ async def mirror(shop: Shop, context: Context, tmp_path: Path) -> AsyncIterator[
     remote = Remote(url=f"file://{made.upstream}/PULP_MANIFEST", file_roots=(str(made.upstream),))
     await shop.catalog.write(remotes.create, "upstream", remote, 1.0)
     kinds = {
-        "sync": SyncKind(context, shop.catalog, storage),
+        "sync": SyncKind(context, shop.catalog, storage, in_flight=(None, 2)),
         "verify": VerifyKind(context, shop.catalog, storage),
         "cleanup": CleanupKind(shop.reactor, shop.catalog, storage),
     }
@@ -83,6 +86,23 @@ async def test_sync(mirror: Mirror) -> None:
     repository = await mirror.shop.catalog.read(repositories.get, "mine")
     latest = await mirror.shop.catalog.read(versions.latest, repository.id)
     assert 1 == latest.number
+
+
+async def test_sync_in_flight(mirror: Mirror, scripted: Scripted) -> None:
+    """No more files are asked for than may be in flight."""
+    gate: Deferred[None] = Deferred()
+    names = [f"{number}.bin" for number in range(5)]
+    lines = [f"{name},{hashlib.sha256(name.encode()).hexdigest()},{len(name)}\n" for name in names]
+    scripted.on(b"/PULP_MANIFEST", [ok("".join(lines).encode())])
+    scripted.default = lambda request: (Until(gate), *ok(request.path[1:]))
+    await mirror.shop.catalog.write(remotes.create, "gated", Remote(url=scripted.url("/PULP_MANIFEST")), 1.0)
+    ending = Deferred.fromCoroutine(mirror.run("sync", repository="mine", remote="gated", type="file"))
+    while len(scripted.requests) < 3:
+        await deferLater(mirror.shop.reactor, 0.01)
+    await deferLater(mirror.shop.reactor, 0.3)
+    assert 3 == len(scripted.requests)
+    gate.callback(None)
+    assert ("completed", 6) == ((await ending).state, len(scripted.requests))
 
 
 async def test_sync_refused(mirror: Mirror) -> None:

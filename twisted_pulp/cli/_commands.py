@@ -25,6 +25,19 @@ def waiting(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--no-wait", is_flag=True, help=text)(command)
 
 
+def _most(_: click.Context, option: click.Parameter, text: str) -> int | None:
+    """Return the whole number that *text* says; None of none."""
+    from twisted_pulp.settings._units import number_of
+
+    if text == "none":
+        return None
+    sized = option.metavar == "SIZE"
+    number = number_of(text, "bytes" if sized or text.isdigit() else None)
+    if not isinstance(number, int) or number < 1:
+        raise click.BadParameter(f"{text!r} is no {'size, as 500K or 2M' if sized else 'whole number from 1'}")
+    return number
+
+
 _SYNC_EPILOG = "Exits 0 when all is well, 1 when something failed, 2 when the command makes no sense."
 
 
@@ -38,6 +51,20 @@ _SYNC_EPILOG = "Exits 0 when all is well, 1 when something failed, 2 when the co
 @click.option("--keep-going", is_flag=True, help="Make a version without the files that fail.")
 @click.option("--tolerance", type=click.IntRange(0), metavar="N", help="With --keep-going: fail after N files.")
 @jobs("Downloads at once.  [default: 8]", 8)
+@click.option(
+    "--in-flight",
+    callback=_most,
+    default="4G",
+    metavar="SIZE",
+    help="Bytes that are downloaded and not stored yet, at most.  [default: 4G]",
+)
+@click.option(
+    "--in-flight-files",
+    callback=_most,
+    default="1000",
+    metavar="N",
+    help="Files that are downloaded and not stored yet, at most.  [default: 1000]",
+)
 @click.option("--fsync", is_flag=True, help="Write every file to the disk for sure before it counts.")
 @waiting
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")

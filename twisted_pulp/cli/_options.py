@@ -69,6 +69,8 @@ class SyncOptions(NamedTuple):
     :ivar type: of the content.
     :ivar url: of the upstream; None: that of the remote.
     :ivar tolerance: failed files that are too many by one, or None.
+    :ivar in_flight: bytes that are asked for and not stored yet, at most; None: any number.
+    :ivar in_flight_files: the same of files.
     :ivar no_wait: whether to fail where another process writes.
     :ivar config: path of the settings file, or None: the user's own.
     :ivar remote: the name of the remote, in the catalog or else in the settings; None: as the repository.
@@ -83,6 +85,8 @@ class SyncOptions(NamedTuple):
     keep_going: bool = False
     tolerance: int | None = None
     jobs: int = 8
+    in_flight: int | None = 4 << 30
+    in_flight_files: int | None = 1000
     fsync: bool = False
     no_wait: bool = False
     quiet: bool = False

@@ -67,6 +67,7 @@ class Syncing:
 
     async def _synced(self, desk: Desk) -> SyncResult:
         from twisted_pulp.content import content_type, synchronize
+        from twisted_pulp.stages import Budget
         from twisted_pulp.upkeep import KeptPaces
 
         options, data = self._options, desk.data
@@ -88,6 +89,7 @@ class Syncing:
                 remote_id=upstream.remote_id,
                 mirror=options.mirror,
                 keep_going=options.keep_going,
+                budget=Budget(options.in_flight, options.in_flight_files),
                 tolerance=options.tolerance,
                 concurrency=options.jobs,
             )

@@ -40,6 +40,7 @@ class SyncKind:
     :param catalog: what is known.
     :param storage: where the files go.
     :param concurrency: downloads in flight in one sync; default None: as many as the context can use.
+    :param in_flight: bytes and files of one sync that are asked for and not stored yet; default 4 GiB and 1,000.
     :param crew: the processes that fetch a part; default None: this one fetches all.
     """
 
@@ -48,6 +49,7 @@ class SyncKind:
     _catalog: Catalog
     _storage: IStorage
     concurrency: int | None = field(kw_only=True, default=None)
+    in_flight: tuple[int | None, int | None] = field(kw_only=True, default=(4 << 30, 1000))
     crew: Crew | None = field(kw_only=True, default=None)
 
     def run(self, task: Task) -> Deferred[Mapping[str, Any]]:
@@ -56,6 +58,7 @@ class SyncKind:
 
     async def _run(self, task: Task) -> Mapping[str, Any]:
         from twisted_pulp.content import content_type, synchronize
+        from twisted_pulp.stages import Budget
 
         payload = task.job.payload
         repository, number, remote = await self._catalog.write(_upstream, payload, self._catalog.key, task.now())
@@ -71,6 +74,7 @@ class SyncKind:
             remote=remote,
             remote_id=number,
             concurrency=self.concurrency,
+            budget=Budget(*self.in_flight),
             now=task.now,
             crew=None if self.crew is None else self.crew.of(task),
             hold=task.hold,

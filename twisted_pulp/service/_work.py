@@ -30,7 +30,7 @@ from twisted_pulp.service._correlated import Correlated
 from twisted_pulp.service._probe import least_room, places_of
 from twisted_pulp.service._sweep import Sweep, downloads_of
 from twisted_pulp.settings import Schedule as Wanted
-from twisted_pulp.settings import Settings
+from twisted_pulp.settings import ServiceLimits, Settings
 
 __all__ = ["Work"]
 
@@ -103,10 +103,11 @@ class Work:
         return crew_of(running)
 
     def _kinds(self, crew: Crew | None) -> Mapping[str, IJobKind]:
-        running, downloads = self._running, self._running.settings.limits.downloads
+        running, limits = self._running, self._running.settings.limits
+        downloads, in_flight = limits.downloads, _in_flight(limits)
         context, catalog, storage = running.context, running.data.catalog, running.data.storage
         self._downloads = downloads_of(running, alone=self._alone)
-        self._sync = SyncKind(context, catalog, storage, concurrency=downloads, crew=crew)
+        self._sync = SyncKind(context, catalog, storage, concurrency=downloads, in_flight=in_flight, crew=crew)
         fetch: dict[str, IJobKind] = {}
         if crew is not None:
             fetch["fetch"] = FetchKind(context, catalog, storage, crew.claims, concurrency=downloads)
@@ -175,6 +176,7 @@ class Work:
         limits = settings.limits
         self.worker.concurrency, self.worker.attempts = limits.jobs, limits.attempts
         self._downloads.concurrency = self._sync.concurrency = limits.downloads
+        self._sync.in_flight = _in_flight(limits)
         self._space.reserve = limits.reserve
         self._retention.ages = settings.retention
         await self.keep_schedules(settings)
@@ -199,3 +201,8 @@ def _schedule(name: str, wanted: Wanted) -> Schedule:
     return Schedule(
         name=name, kind=wanted.kind, payload=payload, every=wanted.every, jitter=jitter, remote=wanted.remote
     )
+
+
+def _in_flight(limits: ServiceLimits) -> tuple[int | None, int | None]:
+    """Return how much of one sync may be under way."""
+    return limits.in_flight, limits.in_flight_files

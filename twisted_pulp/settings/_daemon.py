@@ -26,6 +26,8 @@ class ServiceLimits:
     :ivar per_host: connections open at once to each host and port; default 8.
     :ivar jobs: jobs that run at once; default 4.
     :ivar downloads: downloads at once in one job; default 32.
+    :ivar in_flight: bytes that one sync has downloaded, or begun to, and not yet stored; default 4 GiB.
+    :ivar in_flight_files: as `in_flight`, of files; default 1,000.
     :ivar items: files in one request of the API; default 10,000. A body of JSON lines has no such limit.
     :ivar body: bytes in the body of a request of the API; default 8 MiB. A body of JSON lines has no such limit.
     :ivar depth: how deep its JSON may be nested; default 32.
@@ -43,6 +45,8 @@ class ServiceLimits:
     per_host: int = number(8, low=1, whole=True)
     jobs: int = number(4, low=1, high=1000, whole=True)
     downloads: int = number(32, low=1, high=10_000, whole=True)
+    in_flight: int | None = number(4 << 30, low=1, none=True, whole=True, unit="bytes")
+    in_flight_files: int | None = number(1000, low=1, none=True, whole=True)
     items: int = number(10_000, low=1, whole=True)
     body: int = number(8 << 20, low=1024, whole=True, unit="bytes")
     depth: int = number(32, low=4, high=256, whole=True)

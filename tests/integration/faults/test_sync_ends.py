@@ -67,7 +67,8 @@ async def test_row_71_many_units(forks: Forks, tmp_path: Path, campaign_count: C
         manifest.writelines(f"some/directory/file-{number}.bin,{number:064x},1000\n" for number in range(count))
     url = f"file://{tmp_path}/PULP_MANIFEST"
     arguments = ("--json", "--data", tmp_path / "data", "sync", "file", url, "--repository", "one")
-    process, peaks = await forks.start(*arguments, "--policy", "on_demand"), [0]
+    more = ("--policy", "on_demand", "--set", f"limits.max_metadata_size={count * 200}")
+    process, peaks = await forks.start(*arguments, *more), [0]
 
     def over() -> bool:
         peaks.append(peak_of(process.pid))

@@ -17,6 +17,7 @@ APPLIED = {
         f"limits.{name}"
         for name in (
             *("jobs", "downloads", "items", "body", "depth", "rate", "reserve", "queued", "retry_budget", "grace"),
+            *("in_flight", "in_flight_files"),
             "attempts",
         )
     ),
