@@ -115,13 +115,24 @@ async def test_queue_deleted(reactor: IReactor, rabbitmq: RabbitMQ, start_broker
 
 async def test_nobody_consumes(reactor: IReactor, rabbitmq: RabbitMQ, start_broker: StartBroker) -> None:
     """Who only publishes learns by the first message that the queue was deleted."""
-    broker = await start_broker(uniform=quick)
+    told: list[str | None] = []
+    broker = await start_broker(uniform=quick, changed=told.append)
     await emptied(reactor, rabbitmq)
     with pytest.raises(BrokerUnavailable, match="has not confirmed"):
         await broker.publish("a")
     await until(reactor, lambda: broker.connected)
+    assert [None, f"127.0.0.1:{rabbitmq.port}: a queue is gone", None] == told
     await broker.publish("b")
     assert 1 == (await broker.depth()).ready
+
+
+async def test_told_why(reactor: IReactor, rabbitmq: RabbitMQ, start_broker: StartBroker) -> None:
+    """What the server says when it closes a channel is told, as when the user may not do something."""
+    told: list[str | None] = []
+    broker = await start_broker(uniform=quick, changed=told.append)
+    broker._out.basic_publish("missing", "q", b"a").addErrback(lambda why: None)
+    await until(reactor, lambda: len(told) > 2)
+    assert "NOT_FOUND - no exchange 'missing'" in str(told[1])
 
 
 async def test_other_settings(reactor: IReactor, start_broker: StartBroker, rabbitmq: RabbitMQ) -> None:

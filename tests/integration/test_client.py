@@ -10,6 +10,8 @@ from pytest_twisted import async_fixture, ensureDeferred
 from twisted.internet.protocol import Factory
 
 from tests.integration.api_site import Site, StartAPI, start_api
+from tests.servers.answers import status
+from tests.servers.fixtures import StartScripted
 from twisted_pulp.client import Client, ServerError, ServerUnreachable
 from twisted_pulp.context import Context
 from twisted_pulp.documents import (
@@ -145,6 +147,22 @@ async def test_wrong_document(client: Client) -> None:
 async def test_socket(context: Context, site: Site) -> None:
     """A unix socket is reached without a token."""
     assert "1.2.3" == (await Client(context, f"unix:{site.socket}").status()).version
+
+
+@ensureDeferred
+async def test_look(context: Context, start_scripted: StartScripted) -> None:
+    """Who looks at the cluster is told at once that it cannot be seen now; a job is asked for once more."""
+    server = await start_scripted()
+    later = status(503, [(b"Retry-After", b"0")], b"")
+    for path in (b"/api/v1/cluster", b"/api/v1/dead-letters?limit=1000", b"/api/v1/jobs/1"):
+        server.on(path, [later])
+    client = Client(context, server.url(""), reach=REACH)
+    client._wire._uniform = lambda low, high: 0.0
+    for ask in (client.cluster(), anext(aiter(client.dead_letters())), client.jobs.get("1")):
+        with pytest.raises(ServerError, match="503"):
+            await ask
+    asked = [request.path for request in server.requests]
+    assert [b"/api/v1/cluster", b"/api/v1/dead-letters", *[b"/api/v1/jobs/1"] * 4] == asked
 
 
 @ensureDeferred

@@ -96,6 +96,8 @@ async def test_elsewhere(start_cluster: StartCluster, start_scripted: StartScrip
         for each in (api, worker):
             await cluster.until(lambda each=each: Deferred.fromCoroutine(_answers(each, "/api/v1/ready", 503)))
             assert 200 == (await each.get("/api/v1/health")).status
+        look = await api.send("GET", "/api/v1/cluster")  # at once, while other requests wait for the database
+        assert (503, True) == (look.status, b"the catalog cannot be used: " in look.body)
     finally:
         postgres.start()
     for each in (api, worker):

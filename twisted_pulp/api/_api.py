@@ -21,6 +21,7 @@ from twisted_pulp.api._intake import Dropped, Whole
 from twisted_pulp.api._principal import NOBODY, Doorkeeper, Principal, unauthorized
 from twisted_pulp.api._problems import Refused, refused_by
 from twisted_pulp.api._route import Answer, Route
+from twisted_pulp.errors import CatalogUnavailable
 from twisted_pulp.live import EventStreams
 
 __all__ = ["API"]
@@ -105,6 +106,8 @@ class API:
         """Answer *request*, to its end."""
         request.route = f"{request.api_root}{route.path}"
         try:
+            if route.prompt:
+                self._look()
             principal = NOBODY if route.scope is None else await self._principal(request)
             if route.scope is not None and not principal.may(route.scope):
                 raise _denied(principal, route.scope)
@@ -119,6 +122,12 @@ class API:
             await request.notifyFinish().addErrback(lambda _: None)
         else:
             send(request, given if isinstance(given, Answer) else Answer(given, route.status), route.kind)
+
+    def _look(self) -> None:
+        """Raise what is known to be wrong with the catalog; everybody is told so who asks whether we are ready."""
+        reason = self.running.health.degraded.get("catalog")
+        if reason is not None:
+            raise refused_by(CatalogUnavailable(f"the catalog cannot be used: {reason}")) or _FAILED
 
     async def _principal(self, request: Any) -> Principal:
         admitted = getattr(request, "admitted", None)

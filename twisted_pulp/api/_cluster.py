@@ -83,5 +83,6 @@ ROUTES = (
         says="Show the nodes that share the catalog, and what they share.",
         run=_cluster,
         gives=Cluster,
+        prompt=True,
     ),
 )

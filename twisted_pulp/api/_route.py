@@ -68,6 +68,7 @@ class Route:
     :ivar parameters: of the query, and headers.
     :ivar streams: whether the body may be lines of JSON.
     :ivar kind: media type of the answer.
+    :ivar prompt: whether it is refused at once while the catalog is away, and does not wait for it to be back.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -81,6 +82,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     streams: bool = False
     kind: str = "application/json"
+    prompt: bool = False
 
     @property
     def name(self) -> str:

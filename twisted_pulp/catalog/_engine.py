@@ -68,9 +68,10 @@ def address(text: str) -> URL:
 
 
 def visible(url: URL) -> str:
-    """Give *url* without its password."""
+    """Give *url* as people write it, without its password."""
     query = {name: "***" if name in _SECRET else value for name, value in url.query.items()}
-    return url.set(query=query).render_as_string(hide_password=True)
+    shown = url.set(drivername=url.get_backend_name(), query=query)
+    return shown.render_as_string(hide_password=True)
 
 
 def database_at(text: str, durable: bool = True, connections: int = 8, lease: float = 60.0) -> Database:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from twisted_pulp.catalog._engine import Database, visible
-from twisted_pulp.errors import CatalogError, CatalogFull, CatalogLocked, CatalogUnavailable
+from twisted_pulp.errors import CatalogError, CatalogFull, CatalogLocked, CatalogUnavailable, SettingsError
 
 __all__ = ["NAMED", "postgresql"]
 
@@ -36,16 +36,15 @@ def postgresql(url: URL, connections: int, lease: float) -> Database:
     Get ready for the server of *url*; half of the *connections* write.
 
     :param lease: seconds after which a transaction of a process that stands still is ended.
+    :raises SettingsError: psycopg is not installed.
     """
     connect = {**_CONNECT, "application_name": NAMED + token_hex(8)}
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        hide_parameters=True,
-        connect_args=connect,
-    )
+    pool = {"poolclass": QueuePool, "pool_size": connections, "max_overflow": 0}
+    try:
+        engine = create_engine(url, hide_parameters=True, connect_args=connect, **pool)
+    except ImportError as error:  # psycopg, or the libpq that it needs
+        allowed = "one of SQLite, while psycopg is missing: pip install twisted_pulp[postgres]"
+        raise SettingsError("database", visible(url), allowed) from error
     event.listen(engine, "connect", functools.partial(_connected, max(lease, _IDLE)))
     return Database(
         url=visible(url),

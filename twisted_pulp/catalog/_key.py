@@ -72,10 +72,14 @@ def marks_of(path: str) -> list[str]:
 
     :raises KeyRefused: see `Key.open`.
     """
-    found = [hmac.new(each, b"twisted_pulp catalog", "sha256").hexdigest() for each in _lines(path)]
-    if not found:
+    lines = _lines(path)
+    if not lines:
         raise KeyRefused(f"the key file {path} has no key")
-    return found
+    try:
+        Key(*lines)
+    except KeyRefused as error:
+        raise KeyRefused(f"{path}: {error}") from error
+    return [hmac.new(each, b"twisted_pulp catalog", "sha256").hexdigest() for each in lines]
 
 
 def _lines(name: str) -> list[bytes]:

@@ -82,12 +82,12 @@ class Client:
         return await self._wire.get(Readiness, "/ready")
 
     async def cluster(self) -> Cluster:
-        """Return the daemons that share its catalog, and what they share."""
-        return await self._wire.get(Cluster, "/cluster")
+        """Return the daemons that share its catalog, and what they share; a refusal is told as it is, at once."""
+        return await self._wire.get(Cluster, "/cluster", patient=False)
 
     def dead_letters(self) -> AsyncIterator[PutAside]:
-        """Return messages that the broker has put aside, the oldest first."""
-        return self._wire.pages(PutAside, "/dead-letters", limit=1000)
+        """Return messages that the broker has put aside, the oldest first; a refusal is told as it is, at once."""
+        return self._wire.pages(PutAside, "/dead-letters", patient=False, limit=1000)
 
     async def replay(self, uid: str) -> Job:
         """Let a job whose message was put aside wait again."""

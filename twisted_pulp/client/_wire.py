@@ -60,9 +60,9 @@ class Wire:
     def __attrs_post_init__(self) -> None:
         self._http = HTTPClient(self._context.metadata_agent(self._remote))
 
-    async def get(self, kind: type[T], path: str, **query: Any) -> T:
-        """Return the document at *path*, of class *kind*."""
-        return await self.ask("GET", self.url(path, query), kind)  # type: ignore[no-any-return]
+    async def get(self, kind: type[T], path: str, *, patient: bool = True, **query: Any) -> T:
+        """Return the document at *path*, of class *kind*; for *patient* see `ask`."""
+        return await self.ask("GET", self.url(path, query), kind, patient=patient)  # type: ignore[no-any-return]
 
     async def send(
         self, method: str, path: str, kind: Any = None, document: Any = None, key: str | None = None, **query: Any
@@ -75,11 +75,11 @@ class Wire:
         body = None if document is None else msgspec.json.encode(document)
         return await self.ask(method, self.url(path, query), kind, body, key)
 
-    async def pages(self, of: type[T], path: str, **query: Any) -> AsyncIterator[T]:
+    async def pages(self, of: type[T], path: str, *, patient: bool = True, **query: Any) -> AsyncIterator[T]:
         """Return everything in the list at *path*, each of class *of*; of them no more than a page is held."""
         url: str | None = self.url(path, query)
         while url is not None:
-            page: Page[T] = await self.ask("GET", url, Page[of])  # type: ignore[valid-type]
+            page: Page[T] = await self.ask("GET", url, Page[of], patient=patient)  # type: ignore[valid-type]
             for each in page.items:
                 yield each
             url = None if page.next is None else self._absolute(page.next)
@@ -94,11 +94,18 @@ class Wire:
         return f"{scheme}://{rest.partition('/')[0]}{url}" if url.startswith("/") else url
 
     async def ask(
-        self, method: str, url: str, kind: Any, body: bytes | IBodyProducer | None = None, key: str | None = None
+        self,
+        method: str,
+        url: str,
+        kind: Any,
+        body: bytes | IBodyProducer | None = None,
+        key: str | None = None,
+        patient: bool = True,
     ) -> Any:
         """
         Ask, and again if that does no harm and may help.
 
+        :param patient: whether a server that says that it cannot now is asked once more, later.
         :raises ServerError: what the server refused with.
         :raises ServerUnreachable: when nothing answers.
         """
@@ -110,7 +117,7 @@ class Wire:
             except ServerUnreachable:
                 await self._wait(pause)
                 continue
-            wait = asked_to_wait(response) if response.code in LATER else None
+            wait = asked_to_wait(response) if patient and response.code in LATER else None
             if wait is None or wait > _LONGEST:
                 return _read(response, data, kind, url)
             await self._wait(max(pause, wait))

@@ -43,7 +43,7 @@ class AMQPBroker:
     :param patience: seconds that a server may take to let us begin, before its queue is made again; default 10.
     :param uniform: as `random.uniform`, the default; for jitter.
     :ivar confirms: how many messages were confirmed, and how many were not.
-    :raises SettingsError: *url* is none of these, or pika is not installed.
+    :raises SettingsError: *url* is none of these, its authorities cannot be read, or pika is not installed.
     """
 
     _log = Logger()
@@ -67,6 +67,7 @@ class AMQPBroker:
 
     def __attrs_post_init__(self) -> None:
         self._address = Address.of(self._url)
+        self._address.endpoint(self._reactor)  # what is wrong with its authorities is better said now than at each try
         try:
             from pika import BasicProperties
         except ImportError as error:
@@ -74,7 +75,7 @@ class AMQPBroker:
                 "broker", self._address.name, "left out, or pika installed: pip install twisted_pulp[cluster]"
             ) from error
         self._properties = BasicProperties(delivery_mode=2)
-        self.confirms = Confirms(self._reactor, self._address.name, self._muted, self._drop)
+        self.confirms = Confirms(self._reactor, self._address.name, self._muted, lambda: self._drop("a queue is gone"))
         self._link = Link(
             self._reactor, self._address, self._opened, self._lost, patience=self._patience, uniform=self._uniform
         )
@@ -118,18 +119,17 @@ class AMQPBroker:
 
         def closed(reason: Any) -> None:
             if self._protocol is not None and channel.connection is self._protocol._impl:
-                self._log.debug("the broker closed a channel: {reason}", reason=reason)
-                self._drop()
+                self._drop(_words(reason))
 
         channel.on_closed.addBoth(closed)
 
     def _muted(self) -> None:
         self._mute = True
-        self._drop()
+        self._drop("it confirms nothing")
 
-    def _drop(self) -> None:
+    def _drop(self, reason: str | None = None) -> None:
         self._out = None
-        self._link.drop()
+        self._link.drop(reason)
 
     def _lost(self, reason: str) -> None:
         if self._reason is None:
@@ -245,3 +245,9 @@ class AMQPBroker:
         self._protocol = self._out = None
         self.confirms.close()
         return Deferred.fromCoroutine(self._link.stop())
+
+
+def _words(reason: Any) -> str | None:
+    """Return why the server closed a channel, if it said so."""
+    error = getattr(reason, "value", reason)
+    return getattr(error, "reply_text", None)

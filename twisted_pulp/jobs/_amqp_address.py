@@ -68,7 +68,11 @@ class Address:
         return f"{self.host}:{self.port}"
 
     def endpoint(self, reactor: Any) -> IStreamClientEndpoint:
-        """Return what connects to it."""
+        """
+        Return what connects to it.
+
+        :raises SettingsError: the authorities cannot be read.
+        """
         plain = HostnameEndpoint(reactor, self.host, self.port, timeout=_CONNECT)
         if not self.secure:
             return plain
@@ -77,16 +81,26 @@ class Address:
         if self.ca is None:
             root = platformTrust()
         else:
-            with open(self.ca, "rb") as file:
-                root = trustRootFromCertificates(_certificates(file.read(), Certificate.loadPEM))
+            root = trustRootFromCertificates(_certificates(self.ca, Certificate.loadPEM))
         made: IStreamClientEndpoint = wrapClientTLS(optionsForClientTLS(self.host, trustRoot=root), plain)
         return made
 
 
-def _certificates(pem: bytes, load: Any) -> list[Any]:
-    """Return the certificates that *pem* holds, one after another."""
+def _certificates(path: str, load: Any) -> list[Any]:
+    """Return the certificates in the file at *path*, one after another."""
+    from OpenSSL.crypto import Error
+
     end = b"-----END CERTIFICATE-----"
-    return [load(part + end) for part in pem.split(end)[:-1]]
+    try:
+        with open(path, "rb") as file:
+            found = [load(part + end) for part in file.read().split(end)[:-1]]
+    except OSError as error:
+        raise SettingsError("broker", f"ca={path}", f"a file that can be read: {error.strerror}") from error
+    except Error as error:
+        raise SettingsError("broker", f"ca={path}", "a file with certificates in PEM") from error
+    if not found:
+        raise SettingsError("broker", f"ca={path}", "a file with certificates in PEM")
+    return found
 
 
 def _options(parts: SplitResult, url: str) -> dict[str, Any]:

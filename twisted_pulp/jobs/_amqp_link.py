@@ -62,6 +62,7 @@ class Link:
     _first: Deferred[None] = field(init=False, factory=Deferred)
     _protocol: Any = field(init=False, default=None)
     _why: Any = field(init=False, default=None)
+    _given_up: str | None = field(init=False, default=None)
     _stopped: bool = field(init=False, default=False)
 
     def start(self) -> Deferred[None]:
@@ -79,6 +80,7 @@ class Link:
                 failures = 0
                 self._tried()
                 reason = str(await ended)
+                reason = self._given_up or reason
             except CancelledError:
                 raise
             except Exception as error:
@@ -105,7 +107,7 @@ class Link:
             client_properties={"product": "pulpdownloader"},
         )
         self._protocol = TwistedProtocolConnection(parameters, self._reactor)
-        self._why = None
+        self._why = self._given_up = None
         self._listen(self._protocol)
         ready = self._protocol.ready
         ready.addErrback(lambda why: why)
@@ -145,8 +147,13 @@ class Link:
         if not self._first.called:
             self._first.callback(None)
 
-    def drop(self) -> None:
-        """Give the connection up; another is made."""
+    def drop(self, reason: str | None = None) -> None:
+        """
+        Give the connection up; another is made.
+
+        :param reason: why; default None: what it says itself when it is lost.
+        """
+        self._given_up = self._given_up or reason
         self._abort()
 
     def _abort(self) -> None:

@@ -25,7 +25,16 @@ def test_visible(url: str) -> None:
     read = address(url)
     assert "postgresql+psycopg" == read.drivername
     assert "S3CR3T" not in visible(read)
+    assert visible(read).startswith("postgresql://")
     assert "h" == read.host
+
+
+def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where psycopg is missing, it is said what to install."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SettingsError, match=r"pip install twisted_pulp\[postgres\]") as caught:
+        database_at("postgresql://u:S3CR3T@h/n")
+    assert "S3CR3T" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_renewed() -> None:
 def test_marks(tmp_path: Path) -> None:
     """Each key of a file has a mark of its own, the same each time, and does not tell the key."""
     one, two = Fernet.generate_key(), Fernet.generate_key()
-    for name, content in (("a", one), ("b", two + b"\n" + one + b"\n"), ("none", b"\n")):
+    for name, content in (("a", one), ("b", two + b"\n" + one + b"\n"), ("none", b"\n"), ("bad", b"CHANGE-ME")):
         (tmp_path / name).write_bytes(content)
         (tmp_path / name).chmod(0o600)
     marks = marks_of(str(tmp_path / "b"))
@@ -110,3 +110,5 @@ def test_marks(tmp_path: Path) -> None:
     assert 1 == len(marks_of(str(tmp_path / "new")))
     with pytest.raises(KeyRefused, match="no key"):
         marks_of(str(tmp_path / "none"))
+    with pytest.raises(KeyRefused, match="bad: what should be a key is none"):
+        marks_of(str(tmp_path / "bad"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -9,6 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.servers.tls import Authority
 from twisted_pulp.errors import BrokerUnavailable, SettingsError
+from twisted_pulp.jobs import AMQPBroker
 from twisted_pulp.jobs._amqp_address import Address
 from twisted_pulp.jobs._amqp_confirms import Confirms
 
@@ -51,6 +54,16 @@ def test_endpoints(tls: Authority) -> None:
         for url in ("amqp://h/", "amqps://h/", f"amqps://h/?ca={tls.ca_file}")
     ]
     assert ["HostnameEndpoint", "_WrapperEndpoint", "_WrapperEndpoint"] == kinds
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"x\n-----END CERTIFICATE-----\n"])
+def test_no_authorities(content: bytes | None, tmp_path: Path) -> None:
+    """Where the authorities are missing, or are none, that is said before anything is begun, and of which file."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"ca={path}"):
+        AMQPBroker(MemoryReactorClock(), f"amqps://h/?ca={path}")
 
 
 def counted(clock: Clock) -> tuple[Confirms, list[str]]:
