@@ -39,6 +39,8 @@ serve: .venv/run
 
 test: lint types docs .venv/servers
 	rm -f .coverage .coverage.*
+	@# Hundreds of processes import it, and where PYTHONDONTWRITEBYTECODE is set none keeps what it has compiled.
+	$(PY) -m compileall -q -j 0 twisted_pulp
 	$(PYTEST) --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --reruns=2 -raR --cov --cov-report=
 	@$(PY) -m coverage report --include='twisted_pulp/http/*,twisted_pulp/transfer/*' --fail-under=100 \
 		> .core-coverage 2>&1 || { cat .core-coverage; exit 1; }
