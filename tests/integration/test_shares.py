@@ -61,10 +61,10 @@ async def parts(catalog: Catalog) -> AsyncIterator[Parts]:
     """Make parts, of a host with 8 connections, with a lease of 6 seconds."""
     made: list[Part] = []
 
-    def make(name: str, others: object = True) -> Part:
+    def make(name: str, others: object = True, dead: Callable[[str], bool] = lambda holder: False) -> Part:
         clock = Clock()
         pool = ConnectionPool(clock, per_host=8)
-        part = Part(clock, pool, Shares(clock, catalog, pool, name, lease=6.0, others=lambda: others))
+        part = Part(clock, pool, Shares(clock, catalog, pool, name, lease=6.0, others=lambda: others, dead=dead))
         part.shares.start()
         made.append(part)
         return part
@@ -128,6 +128,18 @@ async def test_dead(parts: Parts) -> None:
     others.append("one")
     assert 0 == await one.look()
     assert 4 == await two.look()
+
+
+@ensureDeferred
+async def test_known_dead(parts: Parts) -> None:
+    """What one had of whom it is known that it is dead another has at once."""
+    one, two = parts("one"), parts("two", dead="one".__eq__)
+    one.begin(20)
+    await one.settle()
+    two.begin(20)
+    await two.settle()
+    await two.look()
+    assert 8 == await two.look()
 
 
 @ensureDeferred

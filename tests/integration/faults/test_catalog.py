@@ -6,6 +6,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,25 @@ async def test_terminated(opened: Open, postgres: Postgres) -> None:
 
     assert "done" == await catalog.write(work)
     assert 2 == len(calls) == await catalog.read(count)
+
+
+@on_postgresql
+async def test_stood_still(opened: Open) -> None:
+    """A transaction that does nothing for long the server ends; when its process wakes it is done again, whole."""
+    catalog, calls = await opened(), []
+
+    def work(connection: Connection) -> None:
+        allowed = connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
+        calls.append(allowed)
+        add(connection, "a")
+        if len(calls) == 1:
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 20"))
+            threading.Event().wait(0.5)
+        add(connection, "b")
+
+    await catalog.write(work)
+    assert ["1min", "1min"] == calls
+    assert 2 == await catalog.read(count)
 
 
 @on_postgresql
