@@ -158,6 +158,7 @@ class Leaf:
             "notice": notice,
             "health": running.health,
             "version": running.version,
+            "shared": running.nodes is not None and bool(running.nodes.others),
             "now": running.context.now(),
             "path": request.path.decode("latin-1"),
             "static": _static.url,

@@ -105,6 +105,8 @@ def test_nodes(world: World) -> None:
     world.running.nodes = Nodes(me)
     assert "Nodes" not in world.get("/").text
     world.running.nodes = Nodes(me, (other, Node("a", 3, (), {})))
+    for path, words in (("/remotes", "are those of this node"), ("/errors", "Failed tries of late of this node")):
+        assert words in world.get(path).text
     text = world.get("/").text
     assert "1\u202f234 downloads at once" in text
     assert "Node b 7 Running for" in text

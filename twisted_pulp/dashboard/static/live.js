@@ -100,7 +100,13 @@
     draw();
     say(document.querySelector("[data-rate]"), `${size(data.bytes_per_second)}/s`);
     say(document.querySelector("[data-downloads]"), count(data.downloads));
-    if (document.getElementById("nodes") && told - refreshed > 5000) {
+  }
+  function flows(data) {
+    throughput(data);
+    if (!document.getElementById("nodes")) return;
+    // Of the end nothing more is told; the node that is asked for the page may hear of it a little later than we have.
+    if (!data.bytes_per_second) refresh(2500);
+    else if (told - refreshed > 3000) {
       refreshed = told;
       refresh();
     }
@@ -114,7 +120,7 @@
   const connection = document.getElementById("connection");
   const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
   on("job", changed);
-  on("throughput", throughput);
+  on("throughput", flows);
   on("health", () => refresh());
   on("item", () => refresh(2000));
   on("reset", () => refresh());
