@@ -5,8 +5,13 @@ from __future__ import annotations
 from cryptography.fernet import Fernet
 from pytest_twisted import ensureDeferred
 from sqlalchemy import Connection
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock, deferLater
 
-from twisted_pulp.catalog import Catalog, Key, remotes, seals
+from tests.servers.reactor import IReactor
+from twisted_pulp.catalog import Catalog, Key, nodes, remotes, seals
+from twisted_pulp.catalog.nodes import NodeRow
+from twisted_pulp.service._seal import live
 from twisted_pulp.settings import Remote
 
 
@@ -35,11 +40,30 @@ async def test_renewed(catalog: Catalog) -> None:
 
 @ensureDeferred
 async def test_nothing_sealed(catalog: Catalog) -> None:
-    """Where nothing is sealed another key can be taken."""
+    """Where nothing is sealed another key can be taken, by who means to."""
     assert await catalog.write(seals.agreed, ["one"])
+    assert not await catalog.write(seals.agreed, ["two"])
+    assert await catalog.write(seals.renewed, ["two"])
     assert await catalog.write(seals.agreed, ["two"])
     await catalog.write(_kept, Key(Fernet.generate_key()))
-    assert not await catalog.write(seals.agreed, ["one"])
+    assert not await catalog.write(seals.renewed, ["one"])
+    assert await catalog.write(seals.agreed, ["two"])
+
+
+@ensureDeferred
+async def test_others_live(reactor: IReactor, catalog: Catalog) -> None:
+    """Others have agreed upon a key while one of them says that it lives, not when they are known only."""
+    row = NodeRow(name="n", host="h", pid=1, version="1", roles=["api"], urls=[], figures={}, started=1.0, seen=1.0)
+    await catalog.write(nodes.beat, row)
+    for says in (False, True):
+        clock = Clock()
+        looking = Deferred.fromCoroutine(live(clock, catalog))
+        while not looking.called:
+            clock.advance(0.5)
+            await deferLater(reactor, 0.01)
+            if says:
+                await catalog.write(nodes.beat, row)
+        assert says == await looking
 
 
 def _kept(connection: Connection, key: Key) -> None:

@@ -120,17 +120,27 @@ async def _answers(member: Member, path: str, status: int) -> bool:
 
 @ensureDeferred
 async def test_all_at_once(start_cluster: StartCluster) -> None:
-    """Nodes that begin at the same moment on an empty database make its tables, the first token and each job once."""
-    cluster = start_cluster(more={"schedules": {"tidy": {"kind": "cleanup", "every": 3600, "jitter": 0}}})
+    """
+    Nodes that begin at the same moment on an empty database make its tables, the first token and each job once.
+
+    One with another key does not start while they live, also before anything is sealed.
+    """
+    cluster = start_cluster(
+        limits={"lease": 3}, more={"schedules": {"tidy": {"kind": "cleanup", "every": 3600, "jitter": 0}}}
+    )
     nodes = [cluster.add("api", "worker"), cluster.add("api", "worker"), cluster.add("api")]
     for each in nodes:
         each.begin()
     for each in nodes:
         await each.listening()
+    wrong = cluster.add("content", key=str(cluster.directory / "other.key"))
+    wrong.begin()
     assert 1 == sum("API token" in each.out for each in nodes)
     jobs = await cluster.until(lambda: Deferred.fromCoroutine(_jobs(nodes[2])))
     assert ("completed", "tidy") == ((await cluster.ended(jobs[0]["id"], nodes[2]))["state"], jobs[0]["schedule"])
     assert 1 == len(await _jobs(nodes[2]))
+    assert 1 == await wrong.daemon.process.ended()
+    assert "have another key than that in " in wrong.daemon.process.err + wrong.out
 
 
 async def _jobs(member: Member) -> Any:
