@@ -214,14 +214,16 @@ async def test_overlap(
     ceph: Ceph,
     bucket: str,
     reactor: IReactor,
+    tmp_path: Path,
 ) -> None:
     """A large file is on its way to the bucket while it is still coming, in a sync and when a client asks for it."""
     upstream, between = await start_scripted(), await start_scripted()
     arrived: dict[bytes, Deferred[None]] = {}
 
     def forwarded(request: Request) -> Steps:
-        if b"partNumber=1" in request.target and not arrived[request.path].called:
-            arrived[request.path].callback(None)
+        part = arrived.get(request.path)
+        if b"partNumber=1" in request.target and part is not None and not part.called:
+            part.callback(None)
         return (Forward(reactor, ceph.port, request),)
 
     between.default = forwarded
@@ -250,6 +252,20 @@ async def test_overlap(
         assert 1 == sum(each.path == f"/{name}".encode() for each in upstream.requests)
         assert body == (await node.get(f"/content/{name}/{name}")).body
     assert 0 == ceph.uploads(bucket)
+    await wrong(cluster, node, upstream)
+    assert set(digests.values()) == set(await kept(reactor, ceph.url(bucket), tmp_path / "spool"))
+    await cluster.until(lambda: 0 == ceph.uploads(bucket))
+    assert [] == os.listdir(node.data / "spool" / "tmp")
+
+
+async def wrong(cluster: Cluster, node: Member, upstream: Scripted) -> None:
+    """What turns out not to be what was announced never appears, although it was being uploaded."""
+    upstream.on(b"/wrong.bin", [ok(LARGE[1:] + b"?")])
+    upstream.on(b"/wrong.MANIFEST", [ok(f"wrong.bin,{'ab' * 32},{len(LARGE)}\n".encode())])
+    await node.made("/api/v1/remotes", {"name": "wrong", "url": upstream.url("/wrong.MANIFEST")})
+    result = await done(cluster, node, "syncs", repository="synced.bin", remote="wrong", keep_going=True)
+    assert (0, 1) == (result["added"], result["failed"])
+    assert "wrong sha256" in str(result["failures"])
 
 
 async def metrics(member: Member) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import obstore
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 from twisted.internet.defer import execute
 from zope.interface.verify import verifyObject
@@ -87,6 +88,27 @@ class TestFollower:
         follower.grown(len(DATA))
         with self.path.open("ab") as file:
             file.write(DATA[PART:])
+        assert None is self._adopted()
+        assert [SHA] == self.puts
+        assert None is result_of(self.storage.check(SHA, len(DATA)))
+
+    def test_tried_again(self) -> None:
+        """An upload that the store breaks off begins again with the first byte of the file."""
+        bucket, broken = self.storage._bucket, Event()
+        put = bucket._put
+
+        def failing(sha256: str, body: Any, **how: Any) -> None:
+            if broken.is_set():
+                put(sha256, body, **how)
+            else:
+                next(body)
+                broken.set()
+                raise GenericError("it broke off")
+
+        bucket._put = failing
+        self.path.write_bytes(DATA)
+        self._follower().grown(len(DATA))
+        assert broken.wait(30)
         assert None is self._adopted()
         assert [SHA] == self.puts
         assert None is result_of(self.storage.check(SHA, len(DATA)))

@@ -3,7 +3,7 @@ An object store of yours, which no test starts, as storage: Google Cloud Storage
 
 It takes the URL of a bucket, below whose prefix everything is made anew::
 
-    pytest tests/integration/test_objects_elsewhere.py --objects 'az://CONTAINER?account_name=...'
+    pytest tests/integration/objects_elsewhere.py --objects 'az://CONTAINER?account_name=...'
 """
 
 from __future__ import annotations
