@@ -194,10 +194,13 @@ async def test_keep_going(command: Command, pool: Pool, upstream: Nginx) -> None
 
 @ensureDeferred
 async def test_tolerance(command: Command, pool: Pool, upstream: Nginx) -> None:
-    """More failures than are tolerated make no version."""
+    """More failures than are tolerated make no version, and each is told."""
     (pool.root / "3.bin").unlink()
-    said = await command.json(*syncing(manifest_of(upstream), "--keep-going", "--tolerance", 0), status=1)
-    assert None is said["version"]
+    done = await command.run("--json", *syncing(manifest_of(upstream), "--keep-going", "--tolerance", 0))
+    said = json.loads(done.out)
+    assert (1, None, ["3.bin", None]) == (done.popen.returncode, said["version"], [f["path"] for f in said["failed"]])
+    assert "3.bin: 404" in done.err
+    assert "units failed, and 0 may; the first: 404" in done.err
     said = await command.json(*syncing(manifest_of(upstream), "--keep-going", "--tolerance", 1), status=1)
     assert (1, 4) == (said["version"], said["present"])
 

@@ -13,7 +13,7 @@ from twisted_pulp.cli._place import Place
 from twisted_pulp.cli._upstream import prepared
 from twisted_pulp.cli._words import amount
 from twisted_pulp.context import Context
-from twisted_pulp.errors import PulpError, SettingsError
+from twisted_pulp.errors import PulpError, SettingsError, TooManyFailed
 
 if TYPE_CHECKING:
     from twisted_pulp.content import SyncResult
@@ -106,6 +106,9 @@ class Syncing:
 
     def _answer_failure(self, desk: Desk, error: PulpError) -> None:
         downloads = self._reports.get(_DOWNLOADS)
+        failures = error.failures if isinstance(error, TooManyFailed) else ()
+        for each in failures:
+            desk.fail(f"{_name(each)}: {each.error}")
         desk.answer(
             {
                 "version": None,
@@ -114,7 +117,7 @@ class Syncing:
                 "present": None,
                 "downloaded": 0 if downloads is None else downloads.done,
                 "bytes": 0 if downloads is None else downloads.bytes,
-                "failed": [{"path": None, "error": str(error)}],
+                "failed": [*map(_failed, failures), {"path": None, "error": str(error)}],
                 "seconds": round(time.monotonic() - self._began, 3),
             }
         )
@@ -122,6 +125,10 @@ class Syncing:
 
 def _name(failed: Any) -> str:
     return failed.path or failed.content.place or " ".join(failed.content.key)
+
+
+def _failed(unit: Any) -> dict[str, str]:
+    return {"path": _name(unit), "error": str(unit.error)}
 
 
 def _document(result: SyncResult, seconds: float) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def _document(result: SyncResult, seconds: float) -> dict[str, Any]:
         "present": result.present,
         "downloaded": result.downloaded,
         "bytes": result.bytes,
-        "failed": [{"path": _name(each), "error": str(each.error)} for each in result.failed],
+        "failed": [*map(_failed, result.failed)],
         "seconds": round(seconds, 3),
     }
 

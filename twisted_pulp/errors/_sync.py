@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from twisted_pulp.errors._root import DownloadError, PulpError
 
@@ -44,13 +45,15 @@ class TooManyFailed(PulpError):
     :ivar failed: units that failed.
     :ivar units: units in all, so far.
     :ivar tolerance: how many may fail, or which share of all.
+    :ivar failures: the units that failed, and why: `twisted_pulp.stages.FailedUnit`.
     """
 
-    def __init__(self, failed: int, units: int, tolerance: float) -> None:
+    def __init__(self, failed: int, units: int, tolerance: float, failures: Sequence[Any] = ()) -> None:
         super().__init__(failed, units, tolerance)
-        self.failed, self.units, self.tolerance = failed, units, tolerance
+        self.failed, self.units, self.tolerance, self.failures = failed, units, tolerance, tuple(failures)
 
     def __str__(self) -> str:
         share = isinstance(self.tolerance, float)
         allowed = f"{self.tolerance:.2%}" if share else f"{self.tolerance}"
-        return f"{self.failed} of {self.units} units failed, and {allowed} may"
+        first = f"; the first: {self.failures[0].error}" if self.failures else ""
+        return f"{self.failed} of {self.units} units failed, and {allowed} may{first}"

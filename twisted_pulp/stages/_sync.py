@@ -146,7 +146,7 @@ class Sync:
             raise error
         self.failed.append(FailedUnit(unit.content, path, error))
         if type(self.tolerance) is int and len(self.failed) > self.tolerance:
-            raise TooManyFailed(len(self.failed), self.units, self.tolerance) from error
+            raise TooManyFailed(len(self.failed), self.units, self.tolerance, self.failed) from error
 
     def judge(self) -> None:
         """:raises TooManyFailed: when more units have failed than are tolerated."""
@@ -154,7 +154,7 @@ class Sync:
         if tolerance is None or not failed:
             return
         if failed > (tolerance * self.units if isinstance(tolerance, float) else tolerance):
-            raise TooManyFailed(failed, self.units, tolerance) from self.failed[-1].error
+            raise TooManyFailed(failed, self.units, tolerance, self.failed) from self.failed[-1].error
 
 
 def of_one_unit(error: Exception) -> bool:

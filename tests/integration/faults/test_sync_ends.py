@@ -296,6 +296,17 @@ async def test_row_74_slow_download(data: Data, scripted: Scripted) -> None:
 
 
 @ensureDeferred
+async def test_row_74_no_room(data: Data, scripted: Scripted) -> None:
+    """Row 74: what waits for room in the budget, which nobody gives back, is not on its way."""
+    budget = Budget(items=1)
+    assert budget.take(None) is not None
+    first = Resolving([unit("file", b"x", scripted.url("/file"))])
+    with pytest.raises(StageStuck, match="Resolving"):
+        await DeclarativeVersion(first, data.repository, budget=budget, **data.fields).create()
+    assert [] == scripted.requests
+
+
+@ensureDeferred
 async def test_row_74_hook_that_never_ends(data: Data, scripted: Scripted) -> None:
     """Row 74: a list of mirrors that never comes is waited for until its time is over, and the files come without."""
     scripted.default = lambda request: ok(request.path)
