@@ -73,6 +73,10 @@ def test_compose() -> None:
             made = source in compose["volumes"] or source == "./key"
             assert made or (CLUSTER / source).is_file(), (name, source)
     assert all((CLUSTER / each["build"]["context"] / each["build"]["dockerfile"]).is_file() for each in nodes.values())
+    assert {"unless-stopped"} == {each["restart"] for name, each in services.items() if name != "prepare"}
+    assert (
+        "127.0.0.1" in services["postgres"]["healthcheck"]["test"]
+    )  # where a server that is not ready does not listen
     asked = re.findall(r"^\s*server (\S+):8080 ", (CLUSTER / "nginx.conf").read_text(), re.MULTILINE)
     assert set(asked) == {name for name, each in nodes.items() if "api" in each["command"]}
 
@@ -83,6 +87,25 @@ def test_extras() -> None:
     assert wanted
     extras = re.findall(r"^(\w+) =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
     assert set(wanted[1].split(",")) <= set(extras)
+
+
+def test_image() -> None:
+    """The image is built from all that an installation is made of; whatever else lies about is not sent."""
+    lines = (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" == lines[1]
+    sent = {line[1:] for line in lines if line.startswith("!")}
+    assert all((ROOT / each).exists() for each in sent)
+    described = re.findall(r"^long_description = file: (.+)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+    assert {"pyproject.toml", "setup.cfg", "twisted", "twisted_pulp", *described} <= sent
+
+
+def test_kustomization() -> None:
+    """All manifests are applied, with the image that all pods have."""
+    (made,) = documents(CLUSTER / "kubernetes" / "kustomization.yaml")
+    assert {path.name for path in MANIFESTS} == {*made["resources"], "kustomization.yaml"}
+    pods = [each["spec"]["template"]["spec"] for each in everything("Deployment").values()]
+    used = {each["image"] for pod in pods for each in (*pod["initContainers"], *pod["containers"])}
+    assert used == {each["name"] for each in made["images"]}
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
@@ -99,9 +122,17 @@ def test_deployment(role: str) -> None:
     secret = everything("Secret")["pulpdownloader"]["stringData"]
     pause = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
     assert pod["terminationGracePeriodSeconds"] > settings_of(secret["settings.toml"]).limits.grace + pause
+    # Restricted, as the standards of Kubernetes have it; and long enough for migrations, before which nobody answers.
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert "RuntimeDefault" == pod["securityContext"]["seccompProfile"]["type"]
+    assert container["startupProbe"]["failureThreshold"] * container["startupProbe"]["periodSeconds"] >= 1800
     volumes = {each["name"] for each in pod["volumes"]}
     for each in (*pod["initContainers"], container):
         assert {mount["name"] for mount in each["volumeMounts"]} <= volumes
+        assert (False, ["ALL"]) == (
+            each["securityContext"]["allowPrivilegeEscalation"],
+            each["securityContext"]["capabilities"]["drop"],
+        )
     (data,) = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "data"]
     entry = re.search(r"ENTRYPOINT \[(.*)\]", (CLUSTER / "Dockerfile").read_text())
     assert entry
@@ -118,6 +149,7 @@ def test_references() -> None:
         assert each["spec"]["selector"]["matchLabels"] in labels
     for each in (*everything("ScaledObject").values(), *everything("HorizontalPodAutoscaler").values()):
         assert each["spec"]["scaleTargetRef"]["name"] in deployments
+        assert "replicas" not in deployments[each["spec"]["scaleTargetRef"]["name"]]["spec"]
     backends = re.findall(r"service: \{name: ([\w-]+)", (CLUSTER / "kubernetes" / "ingress.yaml").read_text())
     assert set(backends) == set(everything("Service"))
 
