@@ -61,7 +61,7 @@ class Metadata:
         self._last = await self._known()
         self._spool = Spool(sync.storage.temporary(f"metadata-{token_hex(16)}") + PARTIAL, sync.context.threads.lane())
         self._arrival = Arrival(self.url, self._spool, self._waits)
-        self._downloader = sync.context.downloader(_generous(sync.remote))
+        self._downloader = sync.downloader(_generous(sync.remote))
         download = Download(
             Source(self.url), writer=self._arrival, headers={} if self._last is None else conditions(self._last)
         )

@@ -82,6 +82,11 @@ class Downloader:
         return self.context.pool
 
     @property
+    def running(self) -> int:
+        """How many downloads of `download` have not ended."""
+        return len(self._running)
+
+    @property
     def http(self) -> Any:
         """A treq HTTPClient for metadata: the same connections and credentials; bodies are decoded, with a cap."""
         if self._http is None:

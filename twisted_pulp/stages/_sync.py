@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
+from weakref import WeakSet
 
 from attrs import Factory, define, field, frozen
 
@@ -99,6 +100,7 @@ class Sync:
     skipped: bool = field(init=False, default=False)
     reports: Progress = field(init=False)
     flight: Flight = field(init=False)
+    _downloaders: WeakSet[Any] = field(init=False, factory=WeakSet)
 
     def __attrs_post_init__(self) -> None:
         self.flight, self.reports = Flight(self.budget), Progress(self.context.reactor)
@@ -108,14 +110,24 @@ class Sync:
         if tolerance is not None and (tolerance < 0 or (isinstance(tolerance, float) and tolerance > 1)):
             raise SettingsError("tolerance", tolerance, "a whole number from 0, a share from 0.0 to 1.0, or none")
 
-    def downloader(self, **fields: Any) -> IDownloader:
-        """Return a Downloader for the Remote; *fields* are those of `Context.downloader`. Close it when done."""
-        downloader: IDownloader = self.context.downloader(self.remote, **fields)
+    def downloader(self, remote: Remote | None = None, **fields: Any) -> IDownloader:
+        """
+        Return a Downloader, with which no stage is stuck that waits for a download. Close it when done.
+
+        :param remote: default None: that of the sync.
+        :param fields: those of `Context.downloader`.
+        """
+        downloader: IDownloader = self.context.downloader(remote or self.remote, **fields)
+        self._downloaders.add(downloader)
         return downloader
 
     def progress(self, code: str, message: str, total: int | None = None) -> ProgressReport:
         """Return the report that is known as *code*; the first call makes it."""
         return self.reports.report(code, message, total)
+
+    def signs(self) -> object:
+        """Return what differs from before while somebody works for a stage."""
+        return object() if any(each.running for each in self._downloaders) else self.reports.signs()
 
     def skip(self) -> None:
         """Say that the upstream has not changed: there will be no new version, and a mirror removes nothing."""

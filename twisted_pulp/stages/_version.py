@@ -102,7 +102,7 @@ class DeclarativeVersion:
             for stage in pipeline.stages:
                 stage.sync = sync
             try:
-                await pipeline.run(sync.context.reactor, budget=sync.budget, signs=sync.reports.signs)
+                await pipeline.run(sync.context.reactor, budget=sync.budget, signs=sync.signs)
             finally:
                 sync.flight.end()
             sync.judge()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -109,29 +110,36 @@ async def test_row_58_failing(
 
 @tmpfs
 @pytest.mark.limit(300)
-@pytest.mark.parametrize(("what", "left"), [("storage", 80_000), ("catalog", 40_000), ("catalog", 0)])
+@pytest.mark.parametrize(("what", "left"), [("storage", 80_000), ("catalog", 40_000), ("catalog", 0), ("inodes", 20)])
 @ensureDeferred
-async def test_row_59_full(start_forks: StartForks, tmp_path: Path, upstream: Upstream, what: str, left: int) -> None:
-    """Row 59: a disk that is full, of files or of the catalog, fails the sync, typed; with room again it completes."""
+async def test_rows_59_60_full(
+    start_forks: StartForks, tmp_path: Path, upstream: Upstream, what: str, left: int
+) -> None:
+    """Rows 59 and 60: a disk without room, or inodes, fails the sync, typed; when it has some again, that completes."""
     disk, data = tmp_path / "disk", tmp_path / "data"
     disk.mkdir()
     data.mkdir()
-    if what == "storage":
+    if what != "catalog":
         (data / "storage").symlink_to(disk)
         database: tuple[object, ...] = ()
     else:
         database = ("--database", f"sqlite:///{disk}/catalog.sqlite")
-    forks = start_forks("unshare", "-rm", "sh", "-c", MOUNT, "sh", "size=1200k", str(disk))
+    forks = start_forks("unshare", "-rm", "sh", "-c", MOUNT, "sh", "size=1200k,nr_inodes=500", str(disk))
     await forks.run("--data", data, *database, "repository", "list")  # now there is a catalog
     filler = forks.path(disk / "filler")
-    room = os.statvfs(filler.parent).f_bavail * os.statvfs(filler.parent).f_frsize
-    filler.write_bytes(bytes(room - left))
+    facts = os.statvfs(filler.parent)
+    if what == "inodes":
+        filler.mkdir()
+        for number in range(facts.f_ffree - 1 - left):
+            (filler / str(number)).touch()
+    else:
+        filler.write_bytes(bytes(facts.f_bavail * facts.f_frsize - left))
     failed = await run(forks, data, upstream, *database)
     assert 1 == failed.status, failed.err
     assert "failed: " in failed.err
-    assert ("No space left" if what == "storage" else "full") in failed.err
+    assert ("full" if what == "catalog" else "No space left") in failed.err
     assert "Traceback" not in failed.err
-    filler.unlink()
+    shutil.rmtree(filler) if what == "inodes" else filler.unlink()
     said = await run(forks, data, upstream, *database)
     assert ([], 1, 40) == tuple(said.result()[key] for key in ("failed", "version", "present"))
     verified = await forks.run("--json", "--data", data, *database, "verify")

@@ -39,6 +39,7 @@ from twisted_pulp.stages import (
     Pipeline,
     Stage,
 )
+from twisted_pulp.transfer import Memory
 
 
 @async_fixture
@@ -293,6 +294,30 @@ async def test_row_74_slow_download(data: Data, scripted: Scripted) -> None:
     first = Resolving([unit("file", body, scripted.url("/file"))])
     version = await DeclarativeVersion(first, data.repository, remote=Remote(), **data.fields).create()
     assert 1 == version.present
+
+
+class Asking(Stage):
+    """Ask for something of its own for each unit."""
+
+    patience: float | None = 0.2
+
+    async def run(self) -> None:
+        """Do so."""
+        downloader = self.sync.downloader()
+        async for each in self.items():
+            await downloader.download(f"{self.sync.remote.url}", writer=Memory())
+            await self.put(each)
+        await downloader.close()
+
+
+@ensureDeferred
+async def test_row_74_slow_request(data: Data, scripted: Scripted) -> None:
+    """Row 74: nor is one that waits for a download of its own."""
+    scripted.on(b"/about", [(Send(head(200, [(b"Content-Length", b"20")])), SendSlowly(b"x" * 20, delay=0.05))])
+    fields = {**data.fields, "remote": Remote(url=scripted.url("/about")), "policy": "on_demand"}
+    made = Broken(Declared([unit("file", b"x", scripted.url("/file"))]), data.repository, **fields)
+    made.at, made.stage = 1, Asking
+    assert 1 == (await made.create()).present
 
 
 @ensureDeferred
