@@ -35,7 +35,7 @@ async def login(dashboard: Dashboard, request: Any) -> Page | Elsewhere:
         dashboard.sessions.failed(address)
         return login_page(request, "This is no token that counts here.", 401)
     cookie = await dashboard.sessions.open(row)
-    request.addCookie(COOKIE, cookie, path="/", httpOnly=True, sameSite="strict", secure=request.isSecure())
+    request.addCookie(COOKIE, cookie, path="/", httpOnly=True, sameSite="strict", secure=_secure(request))
     return Elsewhere(_next(request))
 
 
@@ -54,6 +54,11 @@ async def _row(dashboard: Dashboard, given: str) -> Any:
 
 def _expired(dashboard: Dashboard, row: Any) -> bool:
     return row.expires is not None and row.expires <= dashboard.running.context.now()
+
+
+def _secure(request: Any) -> bool:
+    """Return whether the browser speaks TLS, to us or to a proxy: who says so untruly harms their own cookie."""
+    return bool(request.isSecure()) or request.getHeader(b"X-Forwarded-Proto") == b"https"
 
 
 def _field(request: Any, name: bytes) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import leases, reports
-from twisted_pulp.catalog.reports import ReportRow
+from twisted_pulp.catalog import leases
 from twisted_pulp.jobs._jobs import Jobs
-from twisted_pulp.jobs._reports import row_of
 from twisted_pulp.jobs._rounds import Rounds
-from twisted_pulp.jobs._run import Run
-from twisted_pulp.jobs._task import Task
+
+if TYPE_CHECKING:
+    from twisted_pulp.catalog.reports import ReportRow
+    from twisted_pulp.jobs._run import Run
+    from twisted_pulp.jobs._task import Task
 
 __all__ = ["Orders"]
 
@@ -68,30 +69,30 @@ class Orders:
                 run.row = evolve(run.row, rank=rank)
 
     async def _report(self, tasks: Mapping[tuple[int, int], Task]) -> None:
+        from twisted_pulp.jobs._reports import row_of  # where nobody else is, nobody needs it
+
         figures = {key: task.figures for key, task in tasks.items()}
         rows = {key: row_of(task) for key, task in tasks.items()} if self._watched() else {}
         reports = {key: row for key, row in rows.items() if row is not None}
         told, noted = self._reported, self._noted
-        news = News(
+        news = (
             {key: value for key, value in figures.items() if value and noted.get(key) != value},
             {key: row for key, row in reports.items() if told.get(key) != row},
             [key for key in told if key not in reports],
         )
-        if any((news.figures, news.reports, news.over)):
-            await self._jobs.catalog.write(_note, news)
+        if any(news):
+            await self._jobs.catalog.write(_note, *news)
         self._noted, self._reported = figures, reports
 
 
-@frozen
-class News:
-    """What others are to know of runs, each known by the number of its job and its fence."""
+def _note(
+    connection: Connection,
+    figures: Mapping[tuple[int, int], Mapping[str, int]],
+    rows: Mapping[tuple[int, int], ReportRow],
+    over: Collection[tuple[int, int]],
+) -> None:
+    from twisted_pulp.catalog import reports
 
-    figures: Mapping[tuple[int, int], Mapping[str, int]]
-    reports: Mapping[tuple[int, int], ReportRow]
-    over: Collection[tuple[int, int]]
-
-
-def _note(connection: Connection, news: News) -> None:
-    leases.progress(connection, news.figures)
-    reports.note(connection, news.reports)
-    reports.forget(connection, news.over)
+    leases.progress(connection, figures)
+    reports.note(connection, rows)
+    reports.forget(connection, over)

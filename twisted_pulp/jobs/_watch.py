@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from twisted_pulp.catalog import reports, watching
-from twisted_pulp.catalog.reports import ReportRow
+from twisted_pulp.catalog import watching
 from twisted_pulp.catalog.watching import Sight
 from twisted_pulp.jobs._jobs import Jobs
 from twisted_pulp.jobs._nodes import Nodes
-from twisted_pulp.jobs._reports import report_of
 from twisted_pulp.jobs._rounds import Rounds
 from twisted_pulp.jobs._telling import Tell
+
+if TYPE_CHECKING:
+    from twisted_pulp.catalog.reports import ReportRow
 
 __all__ = ["Watch"]
 
@@ -87,6 +88,8 @@ class Watch:
     def _see(self, sight: Sight, row: ReportRow | None, first: bool) -> None:
         data = _data(sight)
         if row is not None:
+            from twisted_pulp.jobs._reports import report_of  # where nobody else is, nobody needs it
+
             report = report_of(row, sight.bytes)
             data |= {"coming": report.coming, "parts": report.parts}
         told = self._told.get(sight.uid)
@@ -101,6 +104,8 @@ class Watch:
 
 
 def _looked(connection: Connection, ids: Collection[int]) -> tuple[Sequence[Sight], Mapping[str, ReportRow]]:
+    from twisted_pulp.catalog import reports
+
     return watching.lately(connection, ids), reports.running(connection, _FOLLOWED)
 
 

@@ -27,6 +27,15 @@ def test_login() -> None:
     assert world.tokens["read"] not in str(answer)
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False), ("", False)])
+def test_behind_tls(scheme: str, secure: bool) -> None:
+    """Where a proxy in front speaks TLS the cookie is for that alone, and forms of its pages count."""
+    world = World()
+    headers = {"X_Forwarded_Proto": scheme, "Origin": "https://daemon.test"}
+    answer = world.ask("POST", "/login", {"token": world.tokens["read"]}, **headers)
+    assert (303, secure) == (answer.status, "; Secure" in answer.headers["Set-Cookie"])
+
+
 @pytest.mark.parametrize(
     "to", ["//evil.test", "https://evil.test", "/\\evil.test", "javascript:alert(1)", "/a\nb", "/login?x", ""]
 )
