@@ -36,6 +36,7 @@ async def _overview(visit: Visit) -> Page:
             "rate": running.throughput.now,
             "downloads": int(together.get("downloads", running.metrics.running)),
             "nodes": nodes,
+            "node": running.nodes.me if nodes else None,
             "received": running.metrics.received,
             "uptime": running.context.now() - running.started,
             "open": overall.open,
@@ -47,10 +48,10 @@ async def _overview(visit: Visit) -> Page:
 
 
 def _nodes(running: Any) -> Sequence[Any]:
-    """Return the nodes that live, this one first; none where it is alone."""
+    """Return the nodes that live, in the same order whichever is asked; none where this one is alone."""
     if running.nodes is None or not running.nodes.others:
         return ()
-    return running.nodes.me, *sorted(running.nodes.others, key=lambda node: (node.host, node.pid))
+    return sorted((running.nodes.me, *running.nodes.others), key=lambda node: (node.host, node.pid))
 
 
 def _disk(path: str) -> tuple[int, int] | None:

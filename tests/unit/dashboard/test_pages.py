@@ -99,7 +99,7 @@ class Nodes:
 
 
 def test_nodes(world: World) -> None:
-    """The overview shows each node that lives, this one first, and what all do together; of one alone nothing."""
+    """The overview shows each node that lives, which one answers, and what all do together; of one alone nothing."""
     figures = {"ready": 1, "jobs": 2, "slots": 4, "downloads": 30, "bytes_per_second": 3 << 20}
     me, other = Node("b", 7, ("api",), {"ready": 1}), Node("a", 8, ("worker", "content"), figures)
     world.running.nodes = Nodes(me)
@@ -112,7 +112,7 @@ def test_nodes(world: World) -> None:
     assert "Node b 7 Running for" in text
     rows = text.partition("Rate ")[2]
     assert rows.startswith(
-        "b 7 api ready – 0 0 B/s a 3 – not ready – 0 0 B/s a 8 worker, content ready 2 of 4 30 3.0 MiB/s"
+        "a 3 – not ready – 0 0 B/s a 8 worker, content ready 2 of 4 30 3.0 MiB/s b 7 api ready – 0 0 B/s "
     )
 
 
