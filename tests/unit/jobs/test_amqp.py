@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
@@ -14,6 +14,7 @@ from twisted_pulp.errors import BrokerUnavailable, SettingsError
 from twisted_pulp.jobs import AMQPBroker
 from twisted_pulp.jobs._amqp_address import Address
 from twisted_pulp.jobs._amqp_confirms import Confirms
+from twisted_pulp.jobs._amqp_queues import declare
 
 
 def test_address() -> None:
@@ -64,6 +65,36 @@ def test_no_authorities(content: bytes | None, tmp_path: Path) -> None:
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=f"ca={path}"):
         AMQPBroker(MemoryReactorClock(), f"amqps://h/?ca={path}")
+
+
+class Declared:
+    """A connection, and its channels, that only hears how queues are declared."""
+
+    def __init__(self) -> None:
+        self.queues: dict[str, dict[str, object]] = {}
+        self.on_closed = succeed(None)
+
+    async def channel(self) -> Declared:
+        return self
+
+    async def queue_declare(self, name: str, *, durable: bool, arguments: dict[str, object]) -> None:
+        assert durable
+        self.queues[name] = arguments
+
+    def close(self) -> None:
+        pass
+
+
+def test_queues() -> None:
+    """Queues are kept by a quorum; a message may be held for hours, and goes aside when it was given out too often."""
+    declared = Declared()
+    assert Deferred.fromCoroutine(declare(declared, 12 * 3600)).called
+    jobs, dead = declared.queues["pulpdownloader.jobs"], declared.queues["pulpdownloader.dead"]
+    assert ["quorum", "quorum"] == [each["x-queue-type"] for each in (jobs, dead)]
+    assert 43_200_000 == jobs["x-consumer-timeout"]  # milliseconds
+    assert (5, "", "pulpdownloader.dead") == tuple(
+        jobs[name] for name in ("x-delivery-limit", "x-dead-letter-exchange", "x-dead-letter-routing-key")
+    )
 
 
 def counted(clock: Clock) -> tuple[Confirms, list[str]]:
