@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import pytest_twisted
 from attrs import define
+from sqlalchemy import update
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.integration.job_fixtures import Shop, shop, site
 from tests.servers.scripted import Scripted, Until, ok
 from twisted_pulp.catalog import remotes, repositories, versions
+from twisted_pulp.catalog._job_tables import job as job_table
 from twisted_pulp.context import Context
 from twisted_pulp.jobs import CleanupKind, Job, SyncKind, VerifyKind
 from twisted_pulp.settings import Remote
@@ -103,6 +105,27 @@ async def test_sync_in_flight(mirror: Mirror, scripted: Scripted) -> None:
     assert 3 == len(scripted.requests)
     gate.callback(None)
     assert ("completed", 6) == ((await ending).state, len(scripted.requests))
+
+
+async def test_sync_lost(mirror: Mirror, scripted: Scripted) -> None:
+    """A sync whose job has become another's, of which it has not heard yet, makes no version."""
+    gate: Deferred[None] = Deferred()
+    line = f"a,{hashlib.sha256(b'a').hexdigest()},1\n"
+    scripted.on(b"/PULP_MANIFEST", [ok(line.encode())])
+    scripted.on(b"/a", [(Until(gate), *ok(b"a"))])
+    await mirror.shop.catalog.write(remotes.create, "gated", Remote(url=scripted.url("/PULP_MANIFEST")), 1.0)
+    payload = {"repository": "mine", "remote": "gated", "type": "file"}
+    job = (await mirror.shop.jobs.submit("sync", payload)).job
+    while len(scripted.requests) < 2:
+        await deferLater(mirror.shop.reactor, 0.01)
+    taken = update(job_table).where(job_table.c.uid == job.uid).values(fence=job_table.c.fence + 1, holder="other")
+    await mirror.shop.catalog.write(lambda connection: connection.execute(taken))
+    gate.callback(None)
+    while mirror.shop.workers[0].running:
+        await deferLater(mirror.shop.reactor, 0.01)
+    repository = await mirror.shop.catalog.read(repositories.get, "mine")
+    assert await mirror.shop.catalog.read(versions.latest, repository.id) is None
+    assert "running" == (await mirror.shop.jobs.get(job.uid)).state
 
 
 async def test_sync_refused(mirror: Mirror) -> None:
