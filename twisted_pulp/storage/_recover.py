@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import stat
 import time
 from collections.abc import Container
@@ -11,27 +12,32 @@ from collections.abc import Container
 from twisted_pulp.interfaces import Recovered
 from twisted_pulp.names import JOURNAL, PARTIAL
 from twisted_pulp.storage._adopt import READ
+from twisted_pulp.storage._reading import present
 from twisted_pulp.storage._root import Root
 
 __all__ = ["GRACE", "recovered"]
 
 #: Seconds for which a temporary file is left alone while other processes write.
 GRACE = 3600.0
+# As downloads of artifacts have it; what two want at once has a mark behind it.
+_NAMED = re.compile(rf"\.?([0-9a-f]{{64}})(?:-[0-9a-f]+)?(?:{re.escape(PARTIAL)}|{re.escape(JOURNAL)})?").fullmatch
 
 
 def recovered(root: Root, keep: float, now: float | None = None) -> Recovered:
     """
     Remove what no download goes on with, and return what was found.
 
-    Kept are files that a process has locked, and for *keep* seconds finished files, and partial ones with a journal.
-    All others are of the dead, unless there are other processes: then they must be an hour old.
+    Kept are files that a process has locked, and for *keep* seconds finished files, and partial ones with a journal,
+    unless what they were to be is stored. All others are of the dead, unless there are other processes: then they must
+    be an hour old.
     """
     now = time.time() if now is None else now
     with root.looking() as alone:  # what others begin from here on is not among these
         found = {name: facts for name in os.listdir(root.tmp) if (facts := _facts(name, root.tmp)) is not None}
+    stored = present(root, {sha256 for name in found if (sha256 := _wanted(name)) is not None})
     removed = size = 0
     for name, facts in found.items():
-        limit = keep if _resumable(name, found) else 0.0 if alone else GRACE
+        limit = keep if _resumable(name, found) and _wanted(name) not in stored else 0.0 if alone else GRACE
         if now - facts.st_mtime >= limit and _removed(name, facts, root):
             removed, size = removed + 1, size + facts.st_size
     return Recovered(removed, size, len(found) - removed)
@@ -42,6 +48,12 @@ def _facts(name: str, tmp: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=tmp, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def _wanted(name: str) -> str | None:
+    """Return the sha256 of what *name* was to be, if it says so."""
+    match = _NAMED(name)
+    return None if match is None else match[1]
 
 
 def _resumable(name: str, names: Container[str]) -> bool:

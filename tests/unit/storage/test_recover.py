@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import head, result_of
-from tests.unit.storage.contract import REPORT, digest
+from tests.unit.storage.contract import REPORT, adoption, digest
 from tests.unit.storage.test_directory import opened
 from twisted_pulp.errors import StorageDamaged
 from twisted_pulp.interfaces import Recovered
@@ -52,6 +52,18 @@ def test_resumable(tmp_path: Path) -> None:
     assert Recovered(0, 0, 5) == recover(tmp_path, *names)
     leave(tmp_path, *names, age=8 * DAY)
     assert Recovered(5, 15, 0) == recover(tmp_path)
+
+
+def test_stored(tmp_path: Path) -> None:
+    """What was to be an artifact that is there by now, since another download was faster, is of no use to anybody."""
+    storage, body = opened(tmp_path), b"body"
+    assert [None] == result_of(storage.adopt([adoption(storage, body)]))
+    result_of(storage.close())
+    there, other = digest(body), digest(b"other")
+    ours = [f".{other}{PARTIAL}", f".{other}{JOURNAL}", other]
+    leave(tmp_path, f".{there}{PARTIAL}", f".{there}{JOURNAL}", there, f".{there}-0f{PARTIAL}", f".{there}-0f{JOURNAL}")
+    leave(tmp_path, *ours)
+    assert Recovered(5, 15, 3) == recover(tmp_path, *ours)
 
 
 def test_keep(tmp_path: Path) -> None:
