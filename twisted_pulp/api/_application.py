@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from klein import Klein
@@ -53,27 +54,34 @@ def routes() -> tuple[Route, ...]:
 
 def application(api: Any) -> Klein:
     """Return what answers for *api*."""
+    bound: Klein = _application().__get__(api, type(api))
+    return bound
+
+
+@functools.cache
+def _application() -> Klein:
+    # The routes are the same for every API, and take a moment to make.
     app = Klein()
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     for route in routes():
-        _add(app, api, route)
+        _add(app, route)
 
     @app.handle_errors(HTTPException)
-    def lost(request: Any, failure: Any) -> None:
+    def lost(self: Any, request: Any, failure: Any) -> None:
         error = failure.value
         methods = getattr(error, "valid_methods", None)
         headers = {"Allow": ", ".join(sorted(methods))} if methods else {}
         # What no method can ask for is not there.
         status = 405 if error.code == 405 and methods else 404
-        api.refuse(request, Refused(status=status, detail=_WORDS[status], headers=headers), end=False)
+        self.refuse(request, Refused(status=status, detail=_WORDS[status], headers=headers), end=False)
 
     return app
 
 
-def _add(app: Klein, api: Any, route: Route) -> None:
-    def answer(request: Any, **path: Any) -> Any:
+def _add(app: Klein, route: Route) -> None:
+    def answer(api: Any, request: Any, **path: Any) -> Any:
         return Deferred.fromCoroutine(api.answer(route, request, **path))
 
     answer.__name__ = route.name
