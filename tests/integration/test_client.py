@@ -161,8 +161,10 @@ async def test_look(context: Context, start_scripted: StartScripted) -> None:
     for ask in (client.cluster(), anext(aiter(client.dead_letters())), client.jobs.get("1")):
         with pytest.raises(ServerError, match="503"):
             await ask
+    with pytest.raises(ServerError, match="404 Not Found: it has no API"):
+        await client.status()
     asked = [request.path for request in server.requests]
-    assert [b"/api/v1/cluster", b"/api/v1/dead-letters", *[b"/api/v1/jobs/1"] * 4] == asked
+    assert [b"/api/v1/cluster", b"/api/v1/dead-letters", *[b"/api/v1/jobs/1"] * 4, b"/api/v1/status"] == asked
 
 
 @ensureDeferred

@@ -229,6 +229,8 @@ def _problem(response: Any, data: bytes) -> Problem:
         return msgspec.json.decode(data, type=Problem)
     words = response.phrase.decode("latin-1")
     detail = f"the server answered {response.code} {words}"
+    if response.code == 404:  # what has our API says so in a document
+        detail += ": it has no API; has it the role api?"
     return Problem(type="about:blank", title=words, status=response.code, detail=detail, instance="", errors=_NONE)
 
 
