@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -19,28 +17,11 @@ from twisted.internet.task import deferLater
 
 from tests.integration.faults.keeping import bodies
 from tests.integration.faults.program import Program, Start
+from tests.integration.faults.rights import MOUNT, strace, tmpfs, traced
 from tests.servers.reactor import IReactor
 from twisted_pulp.storage import DirectoryStorage
 
 KEEPING = "from tests.integration.faults.keeping import main; main()"
-# A tmpfs that only the program sees, and which is gone with it.
-MOUNT = 'mount -t tmpfs -o "$1" none "$2" && shift 2 && exec "$@"'
-
-
-def _can(*command: str) -> bool:
-    if shutil.which(command[0]) is None:
-        return False
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
-
-
-strace = pytest.mark.skipif(
-    not _can("strace", "-qq", "-e", "inject=getppid:error=EIO", "-o", "/dev/null", "true"),
-    reason="strace is missing, or may not trace here",
-)
-tmpfs = pytest.mark.skipif(
-    not _can("unshare", "-rm", "sh", "-c", "mount -t tmpfs none /mnt"),
-    reason="no file system may be mounted here, even in a namespace",
-)
 
 
 def given(root: Path, **more: Any) -> str:
@@ -100,8 +81,7 @@ async def test_row_56_killed_at(start: Start, reactor: IReactor, tmp_path: Path,
     """Row 56: a process that is killed at a call that matters has lost nothing that it has said to be stored."""
     for when in (1, 2, 11, 25):  # of each thread's calls
         root = tmp_path / str(when)
-        trace = ("strace", "-qq", "-f", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={when}")
-        program = start(KEEPING, given(root), before=trace)
+        program = start(KEEPING, given(root), before=traced(call, f"signal=KILL:when={when}"))
         assert -signal.SIGKILL == await program.ended(60), program.said
         if (root / "tmp").is_dir():
             await verified(reactor, root, stored(program))
@@ -122,8 +102,7 @@ async def test_row_56_killed_at(start: Start, reactor: IReactor, tmp_path: Path,
 async def test_row_58_failing(start: Start, reactor: IReactor, tmp_path: Path, call: str, errno: str) -> None:
     """Row 58: a call that the kernel refuses again and again costs what it was for, typed, and nothing else."""
     root = tmp_path / "storage"
-    trace = ("strace", "-qq", "-f", "-o", "/dev/null", "-e", f"inject={call}:error={errno}:when=7+5")
-    program = start(KEEPING, given(root), before=trace)
+    program = start(KEEPING, given(root), before=traced(call, f"error={errno}:when=7+5"))
     assert 0 == await program.ended(60), program.said
     end = lines(program)[-1]
     assert end["errors"]
