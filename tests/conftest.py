@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
+import os
 import pkgutil
 import random
 import sys
@@ -103,6 +104,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SEED] = config.option.seed
     config.addinivalue_line("markers", "limit(seconds): let an async test take this long instead of 120 s")
     config.addinivalue_line("markers", "leaves_partials: let a test leave partial files and journals in tmp_path")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    # Many tests wait, for servers and clocks: with a process for each core half of the cores would have nothing to do.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + max(1, cores // 2)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
