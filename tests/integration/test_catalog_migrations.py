@@ -14,8 +14,8 @@ from twisted.internet.defer import gatherResults
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
 from twisted_pulp.catalog import Catalog
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.catalog._engine import address
-from twisted_pulp.catalog._host_tables import metadata
 from twisted_pulp.catalog._migrate import migrate, scripts
 from twisted_pulp.catalog._migrations import HEAD
 from twisted_pulp.catalog._schema import revision_of

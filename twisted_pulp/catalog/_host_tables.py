@@ -1,4 +1,4 @@
-"""The table of upstreams' hosts, and with it all of `metadata`."""
+"""The table of upstreams' hosts."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from twisted_pulp.catalog._host_tables import metadata
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.errors import CatalogNewer
 
 __all__ = ["migrate", "scripts"]

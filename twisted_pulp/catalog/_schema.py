@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import ExecutableDDLElement
 
-from twisted_pulp.catalog._host_tables import metadata
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.catalog._migrations import HEAD
 from twisted_pulp.errors import CatalogDamaged
 

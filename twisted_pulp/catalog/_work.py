@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from twisted.internet.defer import CancelledError
 
-from twisted_pulp.catalog._doubt import mark_of, was_committed
+from twisted_pulp.catalog._doubt import Mark, mark_of, was_committed
 from twisted_pulp.catalog._engine import Database
 from twisted_pulp.errors import CatalogUncertain
 
@@ -73,13 +73,13 @@ class Work(Generic[T]):
                         raise
             return result
 
-    def _mark(self, connection: Connection) -> str | None:
+    def _mark(self, connection: Connection) -> Mark | None:
         """Return what tells later whether this was committed; None where that is never in doubt."""
         if self._database.dialect != "postgresql" or self._engine is not self._database.writing:
             return None
         return mark_of(connection)
 
-    def _survived(self, mark: str, error: DBAPIError) -> bool:
+    def _survived(self, mark: Mark, error: DBAPIError) -> bool:
         """Tell whether the transaction was committed although the connection was lost meanwhile."""
         deadline = self._seconds() + self._patience
         while not self.closing.is_set() and self._seconds() < deadline:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from pytest_twisted import async_yield_fixture
 from sqlalchemy import Connection, func, insert, select, text, update
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
@@ -21,6 +22,7 @@ from twisted.internet.threads import deferToThread
 from tests.servers.postgres import Postgres
 from tests.servers.reactor import IReactor
 from twisted_pulp.catalog import Catalog
+from twisted_pulp.catalog._doubt import mark_of, was_committed
 from twisted_pulp.catalog._tables import artifact
 from twisted_pulp.errors import CatalogDamaged, CatalogFull, CatalogLocked, CatalogUnavailable
 
@@ -361,6 +363,46 @@ async def test_commit_in_doubt(
     await catalog.write(increase)
     assert [1] == lost
     assert 1 == await catalog.read(counted)
+
+
+@on_postgresql
+async def test_marks(opened: Open) -> None:
+    """A mark tells what became of its transaction: also when a server that has crashed gave its number to another."""
+    engine = (await opened())._database.writing
+    marks = []
+    with engine.connect() as one, engine.connect() as other:
+        for number, each in enumerate((one, other, one)):
+            add(each, f"{number}")
+            mark = mark_of(each)
+            assert mark is not None
+            assert was_committed(engine, mark) is None, "it is in progress"
+            each.commit()
+            marks.append(mark)
+        assert mark_of(one) is None, "nothing was written"
+        one.rollback()
+        add(one, "never")
+        undone = mark_of(one)
+        one.rollback()
+    assert undone is not None
+    assert [was_committed(engine, mark) for mark in marks[1:]] == [True, True]
+    assert was_committed(engine, undone) is False
+    assert was_committed(engine, evolve(undone, transaction=marks[1].transaction)) is False, "that was another"
+    assert was_committed(engine, evolve(undone, transaction=f"{int(undone.transaction) + 1000}")) is False, (
+        "there is none yet"
+    )
+
+
+@on_postgresql
+async def test_old_marks(opened: Open) -> None:
+    """What a connection committed is forgotten a day later."""
+    catalog = await opened()
+    for name, age in (("old", 86_500), ("younger", 86_300)):
+        row = text(f"INSERT INTO committed VALUES ('{name}', 1, EXTRACT(EPOCH FROM now()) - {age})")
+        await catalog.write(Connection.execute, row)
+    await (await opened()).write(add, "a")
+    left = await catalog.read(lambda connection: connection.scalars(text("SELECT connection FROM committed")).all())
+    assert "younger" in left
+    assert "old" not in left
 
 
 @on_postgresql

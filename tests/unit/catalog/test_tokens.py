@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, select
 
 from twisted_pulp.catalog import tokens
-from twisted_pulp.catalog._host_tables import metadata
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.catalog._job_tables import token
 from twisted_pulp.errors import NameTaken, NotInCatalog
 

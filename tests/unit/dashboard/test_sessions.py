@@ -15,7 +15,7 @@ from tests.unit.streamer.upstream import MemoryCatalog, memory_catalog
 from twisted_pulp.catalog import sessions as kept
 from twisted_pulp.catalog import tokens
 from twisted_pulp.catalog._cluster_tables import session as table
-from twisted_pulp.catalog._host_tables import metadata
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.dashboard import _sessions
 from twisted_pulp.dashboard._sessions import Session, Sessions
 from twisted_pulp.errors import CatalogError

@@ -17,7 +17,7 @@ from tests.unit.dashboard.jobs import Jobs
 from tests.unit.live.asking import Transport
 from tests.unit.streamer.upstream import MemoryCatalog, memory_catalog
 from twisted_pulp.catalog import tokens
-from twisted_pulp.catalog._host_tables import metadata
+from twisted_pulp.catalog._commit_tables import metadata
 from twisted_pulp.dashboard import Dashboard
 from twisted_pulp.http import ConnectionPool
 from twisted_pulp.live import Feed, Health, Metrics, Running
